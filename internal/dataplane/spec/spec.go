@@ -1,0 +1,180 @@
+// Package spec describes what the data plane should be (Config) and what it was
+// seen to be (Facts), as plain values. It knows nothing of the API.
+//
+// Values are immutable once handed to the engine: a change builds new ones. An
+// unchanged *Instance may be handed over again.
+package spec
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole desired state of one data-plane node.
+type Config struct {
+	Instances map[string]*Instance // by Instance.ID
+}
+
+// Instance is one load balancer: its frontends and the pools they use.
+type Instance struct {
+	ID        string
+	Frontends []Frontend // unique by Frontend.ID
+	Pools     []Pool     // unique by Pool.ID; every Frontend.Pool is among them
+}
+
+// Protocol of a frontend.
+type Protocol string
+
+// The protocols.
+const (
+	TCP   Protocol = "tcp"
+	UDP   Protocol = "udp"
+	HTTP  Protocol = "http"
+	HTTPS Protocol = "https"
+)
+
+// FrontendID names a frontend for its whole life.
+type FrontendID struct {
+	Instance string
+	Protocol Protocol
+	Port     uint16
+}
+
+// Frontend is one listening port that forwards.
+type Frontend struct {
+	ID     FrontendID
+	Listen netip.AddrPort
+	Pool   string       // Pool.ID; empty for a redirect
+	TCP    *TCPOptions  // for TCP
+	HTTP   *HTTPOptions // for HTTP and HTTPS
+}
+
+// TCPOptions are the settings of a TCP frontend.
+type TCPOptions struct {
+	// IdleTimeout ends an established connection without traffic by a reset to
+	// both sides.
+	IdleTimeout time.Duration
+	// Persistence keeps a client address on its server for this long; 0 is off.
+	Persistence time.Duration
+}
+
+// HTTPOptions are the settings of an HTTP frontend.
+type HTTPOptions struct {
+	IdleTimeout    time.Duration // client connection between requests
+	RequestTimeout time.Duration // wait for the server's answer
+	XForwardedFor  bool
+	SLBIP          bool // send SLB-IP
+	SLBID          bool // send SLB-ID
+	Proto          bool // send X-Forwarded-Proto
+	Port           bool // send X-Forwarded-Port
+	ClientSrcPort  bool // send X-Forwarded-Client-srcport
+	// Redirect, when set, answers every request itself.
+	Redirect *Redirect
+}
+
+// Redirect sends clients to an HTTPS port of the same host.
+type Redirect struct {
+	Port uint16
+	Code int
+}
+
+// Scheduler names a picker of package balance.
+type Scheduler string
+
+// The schedulers.
+const (
+	WRR Scheduler = "wrr"
+	RR  Scheduler = "rr"
+	WLC Scheduler = "wlc"
+	SCH Scheduler = "sch"
+	TCH Scheduler = "tch"
+	QCH Scheduler = "qch"
+)
+
+// Pool is a group of targets with one scheduler and one health check.
+type Pool struct {
+	ID        string
+	Scheduler Scheduler
+	Check     *Check // nil: no check, every target with weight counts as usable
+	Targets   []Target
+}
+
+// Target is one server in a pool, known by ID and Addr.
+type Target struct {
+	ID     string
+	Addr   netip.AddrPort
+	Weight int // 0 to 100
+	// Disabled takes the target out of traffic whatever its health, because its
+	// server is stopped in the register. It is reported abnormal.
+	Disabled bool
+}
+
+// CheckKind is the kind of a health check.
+type CheckKind string
+
+// The check kinds.
+const (
+	CheckTCP  CheckKind = "tcp"
+	CheckHTTP CheckKind = "http"
+	CheckUDP  CheckKind = "udp"
+)
+
+// Check is a health check's settings. It is comparable: targets that are
+// probed alike at one address share one probe.
+type Check struct {
+	Kind CheckKind
+	Port uint16 // 0: the target's own
+	// Timeout of one probe. Interval is counted from the end of a probe to the
+	// start of the next.
+	Timeout, Interval  time.Duration
+	Healthy, Unhealthy int // consecutive results that change the state
+	// HTTP probes.
+	Method      string // HEAD or GET
+	Host        string // empty: the target's address
+	URI         string
+	HTTPVersion string // "1.0" or "1.1"
+	Codes       uint8  // bit n set: class nxx is success
+	UserAgent   string
+}
+
+// Health is the state of a target.
+type Health uint8
+
+// The health states.
+const (
+	HealthUnknown Health = iota // not yet decided, or no check
+	HealthUp
+	HealthDown
+)
+
+// TargetFacts is what was seen of one target of one pool.
+type TargetFacts struct {
+	Pool   string
+	Target string
+	Addr   netip.AddrPort
+	Health Health
+	// Active is the number of connections or requests now on the target; Total
+	// counts all since the target was added.
+	Active, Total uint64
+}
+
+// FrontendFacts are counters of one frontend since it was started.
+type FrontendFacts struct {
+	ID FrontendID
+	// Listening is false when the socket could not be bound; Error says why.
+	Listening bool
+	Error     string
+
+	ActiveConnections uint64
+	NewConnections    uint64
+	// DropConnections counts connections refused for want of a server or beyond
+	// a limit.
+	DropConnections uint64
+	BytesIn         uint64 // from clients
+	BytesOut        uint64 // to clients
+
+	Requests  uint64    // L7
+	Status    [6]uint64 // L7: answers to clients by class; [0] is "other"
+	Upstream4 uint64    // L7: 4xx from servers
+	Upstream5 uint64    // L7: 5xx from servers
+}
