@@ -1,0 +1,89 @@
+# make quickstart   runs the whole story on this machine
+# make test         passes everything that CI asks for, and installs what it needs
+
+GO               ?= go
+GOLANGCI_VERSION ?= 2.15.0
+TESTFLAGS        ?=
+TIMEOUT          ?= 8m
+FUZZTIME         ?= 10s
+BENCHFLAGS       ?=
+
+# Tools live outside of the tree, where "go install" puts them.
+TOOLS    := $(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin)
+GOLANGCI := $(TOOLS)/golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "%-17s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/openslb
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/openslb ./cmd/openslb
+
+.PHONY: quickstart
+quickstart: ## run the whole story: node, servers, calls, traffic; Ctrl-C ends it
+	$(GO) run ./cmd/openslb quickstart
+
+# Cheap and telling first: a broken rule of the tree shows in seconds, before
+# the race detector's build of everything and before the linter is built.
+.PHONY: test
+test: archtest build quickstart-check race lint ## everything that CI asks for
+
+.PHONY: archtest
+archtest: ## import rules and habits of the tree
+	$(GO) test ./internal/archtest
+
+.PHONY: quickstart-check
+quickstart-check: build ## the story, ending at once; its exit code tells success
+	bin/openslb quickstart --exit
+
+# The seeds of the fuzz targets are ordinary tests and run here as well; archtest
+# sees to it that every target has some. "go test" runs a part of vet, the linter
+# runs all of it.
+.PHONY: race
+race: ## all tests under the race detector
+	$(GO) test -race -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+
+.PHONY: unit
+unit: ## all tests, quicker: without the race detector
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: golangci ## golangci-lint with vet and staticcheck; see .golangci.yml
+	$(GOLANGCI) run ./...
+
+# Another version counts as missing, since its findings differ. A first build
+# takes some minutes; afterwards the go command's cache answers.
+.PHONY: golangci
+golangci:
+	@"$(GOLANGCI)" version 2>/dev/null | grep -qF "version $(GOLANGCI_VERSION) " || { \
+	  echo "installing golangci-lint $(GOLANGCI_VERSION) into $(TOOLS)"; \
+	  $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); }
+
+# One target after the other, since the go command fuzzes one at a time.
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (10s)
+	@set -e; grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' internal | sort -u | sed 's/^func //' | while read -r target; do \
+	  for dir in $$(grep -rlE --include='*_test.go' "^func $$target\(" internal | xargs -n1 dirname | sort -u); do \
+	    echo "$$dir $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: build ## cost beside HAProxy and nginx in one run, see docs/benchmarks.md
+	$(GO) run ./bench -openslb bin/openslb $(BENCHFLAGS)
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of the parts and of a whole node
+	$(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./internal/... ./test/system
+
+.PHONY: cover
+cover: ## statement coverage of internal/, profile in cover.out
+	$(GO) test -timeout $(TIMEOUT) -coverpkg=./internal/... -coverprofile=cover.out $(TESTFLAGS) ./...
+	@$(GO) tool cover -func=cover.out | tail -1
+
+.PHONY: clean
+clean: ## remove what the targets above have made in the tree
+	rm -rf bin cover.out
