@@ -1,0 +1,96 @@
+package pool
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/openslb/openslb/internal/dataplane/balance"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// snapshot is what picks read. It is immutable.
+type snapshot struct {
+	scheduler spec.Scheduler
+	usesKey   bool
+	hasWeight bool
+	members   []*Member // the usable ones
+	weights   []int     // of members
+	picker    balance.Picker
+}
+
+// rebuildLocked swaps in a snapshot of the members as they are now. The picker
+// is kept when it would come out the same: a hash table is costly to fill.
+func (p *Pool) rebuildLocked() {
+	next := &snapshot{scheduler: p.spec.Scheduler, usesKey: balance.UsesKey(p.spec.Scheduler)}
+	for _, m := range p.members {
+		usable := m.target.Weight > 0 && !m.target.Disabled && m.well()
+		m.usable.Store(usable)
+		next.hasWeight = next.hasWeight || m.target.Weight > 0
+		if usable {
+			next.members = append(next.members, m)
+			next.weights = append(next.weights, m.target.Weight)
+		}
+	}
+	last := p.now.Load()
+	if last != nil && last.scheduler == next.scheduler &&
+		slices.Equal(last.members, next.members) && slices.Equal(last.weights, next.weights) {
+		next.picker = last.picker
+	} else {
+		ids := make([]string, len(next.members))
+		for i, m := range next.members {
+			ids[i] = m.id + "@" + m.text
+		}
+		members := next.members
+		next.picker = balance.New(next.scheduler, next.weights, ids, func(i int) int64 { return members[i].Active() })
+	}
+	p.now.Store(next)
+}
+
+// Pick returns a usable member for new traffic, or nil when there is none. It
+// takes no lock and allocates nothing. Hashing schedulers use key.
+func (p *Pool) Pick(key uint64) *Member {
+	s := p.now.Load()
+	if i := s.picker.Pick(key); i >= 0 {
+		return s.members[i]
+	}
+	return nil
+}
+
+// rePicks is how often PickOther asks the scheduler before it takes the next
+// best: enough that the traffic of one dead member is shared by all others.
+const rePicks = 4
+
+// PickOther returns a usable member that is not among tried, or nil when all
+// were. It serves a connection whose first choice could not be reached: under a
+// hashing scheduler the second choice depends on key too.
+func (p *Pool) PickOther(key uint64, tried []*Member) *Member {
+	s := p.now.Load()
+	if len(s.members) == 0 {
+		return nil
+	}
+	for range rePicks {
+		key = balance.Rehash(key)
+		if m := s.members[s.picker.Pick(key)]; !slices.Contains(tried, m) {
+			return m
+		}
+	}
+	start := rand.Uint64()
+	if s.usesKey {
+		start = key
+	}
+	n := uint64(len(s.members))
+	for i := range n {
+		if m := s.members[(start%n+i)%n]; !slices.Contains(tried, m) {
+			return m
+		}
+	}
+	return nil
+}
+
+// HasWeight reports whether any member has a weight above 0, usable or not: it
+// tells a service that is down from one that has no servers.
+func (p *Pool) HasWeight() bool { return p.now.Load().hasWeight }
+
+// UsesKey reports whether Pick's answer depends on its key under the scheduler
+// in force.
+func (p *Pool) UsesKey() bool { return p.now.Load().usesKey }
