@@ -1,0 +1,195 @@
+package testutil
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Server is a backend on a raw socket. It speaks HTTP/1 or, as an echo server,
+// plain TCP, and tells its ID in every answer:
+//
+//   - HTTP: the body is the ID; a request body is read and thrown away.
+//   - Echo: the ID and a line feed once at the start, then every byte comes back.
+type Server struct {
+	ID   string
+	addr netip.AddrPort
+	echo bool
+
+	requests    atomic.Int64
+	connections atomic.Int64
+
+	mu      sync.Mutex // guards the two below
+	ln      net.Listener
+	open    map[net.Conn]struct{}
+	running sync.WaitGroup
+}
+
+// HTTPServers starts one HTTP server for each ID, on addresses of their own with
+// one port for all.
+func HTTPServers(t testing.TB, ids ...string) []*Server { return start(t, false, ids) }
+
+// EchoServers starts one echo server for each ID, on addresses of their own with
+// one port for all.
+func EchoServers(t testing.TB, ids ...string) []*Server { return start(t, true, ids) }
+
+func start(t testing.TB, echo bool, ids []string) []*Server {
+	t.Helper()
+	group, err := listenGroup(len(ids))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*Server
+	for i, id := range ids {
+		s := &Server{ID: id, addr: addrPort(group[i].Addr()), echo: echo, open: map[net.Conn]struct{}{}}
+		s.serve(group[i])
+		t.Cleanup(s.Kill)
+		out = append(out, s)
+	}
+	return out
+}
+
+// Addr is where the server listens, or listened before Kill.
+func (s *Server) Addr() netip.AddrPort { return s.addr }
+
+// Requests counts what clients asked: HTTP requests other than HEAD, which only
+// probes send, or chunks echoed.
+func (s *Server) Requests() int64 { return s.requests.Load() }
+
+// Connections counts accepted connections, those of probes included.
+func (s *Server) Connections() int64 { return s.connections.Load() }
+
+// Kill ends the server as a crash does: the port is closed and every connection
+// is reset. It may be called again.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	if s.ln != nil {
+		s.ln.Close()
+		s.ln = nil
+	}
+	for c := range s.open {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+// Revive lets a killed server listen on its address again.
+func (s *Server) Revive(t testing.TB) {
+	t.Helper()
+	ln, err := net.Listen("tcp", s.addr.String())
+	if err != nil {
+		t.Fatalf("revive server %s: %v", s.ID, err)
+	}
+	s.serve(ln)
+}
+
+func (s *Server) serve(ln net.Listener) {
+	s.mu.Lock()
+	s.ln = ln
+	s.mu.Unlock()
+	s.running.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				if errors.Is(err, net.ErrClosed) {
+					return
+				}
+				continue
+			}
+			s.mu.Lock()
+			if s.ln != ln { // killed meanwhile
+				c.Close()
+			} else {
+				s.open[c] = struct{}{}
+				s.running.Go(func() { s.connection(c) })
+			}
+			s.mu.Unlock()
+		}
+	})
+}
+
+func (s *Server) connection(c net.Conn) {
+	s.connections.Add(1)
+	defer func() {
+		s.mu.Lock()
+		delete(s.open, c)
+		s.mu.Unlock()
+		c.Close()
+	}()
+	if s.echo {
+		s.echoLoop(c)
+		return
+	}
+	r := bufio.NewReaderSize(c, 2048)
+	for s.exchange(c, r) {
+	}
+}
+
+func (s *Server) echoLoop(c net.Conn) {
+	if _, err := io.WriteString(c, s.ID+"\n"); err != nil {
+		return
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		s.requests.Add(1)
+		if _, err := c.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// exchange answers one request and reports whether the connection stays open.
+func (s *Server) exchange(c net.Conn, r *bufio.Reader) bool {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return false
+	}
+	method, _, _ := strings.Cut(line, " ")
+	keep := strings.HasSuffix(strings.TrimRight(line, "\r\n"), "HTTP/1.1")
+	length := 0
+	for {
+		field, err := r.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		field = strings.TrimRight(field, "\r\n")
+		if field == "" {
+			break
+		}
+		name, value, _ := strings.Cut(field, ":")
+		value = strings.TrimSpace(value)
+		switch strings.ToLower(name) {
+		case "content-length":
+			length, _ = strconv.Atoi(value)
+		case "connection":
+			keep = keep && !strings.EqualFold(value, "close")
+		}
+	}
+	if _, err := r.Discard(length); err != nil {
+		return false
+	}
+	head := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(s.ID)) + "\r\n"
+	if !keep {
+		head += "Connection: close\r\n"
+	}
+	head += "\r\n"
+	if method != "HEAD" {
+		s.requests.Add(1)
+		head += s.ID
+	}
+	_, err = io.WriteString(c, head)
+	return err == nil && keep
+}
