@@ -1,0 +1,190 @@
+package rpc
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// decode fills dst, a struct of the set's type, from the parameters of a
+// request. All fields are visited in the order of the struct, and the first
+// fault is the answer; but what is missing is told before what is wrong.
+func (s *paramSet) decode(dst reflect.Value, f form) error {
+	var fault error
+	for i := range s.params {
+		p := &s.params[i]
+		present, err := p.decode(dst.FieldByIndex(p.index), f)
+		if !present && err == nil && p.required {
+			return p.missingError("")
+		}
+		if err != nil && fault == nil {
+			fault = err
+		}
+	}
+	return fault
+}
+
+func (p *param) decode(dst reflect.Value, f form) (present bool, err error) {
+	if p.wire == wireList {
+		for _, name := range append([]string{p.name}, p.aliases...) {
+			if present, err = p.decodeList(dst, f, name); present || err != nil {
+				return present, err
+			}
+		}
+		return false, nil
+	}
+	text, found := p.text(f)
+	if text == "" {
+		switch {
+		case found && p.allowEmpty:
+			dst.Set(reflect.New(dst.Type().Elem()))
+			return true, nil
+		case found && p.wire == wireJSON && p.isSlice && !p.required:
+			dst.Set(reflect.MakeSlice(dst.Type(), 0, 0))
+			return true, nil
+		case p.hasDefault:
+			return true, p.set(dst, p.def)
+		}
+		return false, nil
+	}
+	if p.wire == wireJSON {
+		return true, p.decodeJSON(dst, text)
+	}
+	return true, p.fault(p.set(dst, text), p.name)
+}
+
+// text returns the first non-empty value among the spellings of the name.
+func (p *param) text(f form) (text string, found bool) {
+	text, found = f.lookup(p.name)
+	for i := 0; text == "" && i < len(p.aliases); i++ {
+		v, ok := f.lookup(p.aliases[i])
+		text, found = v, found || ok
+	}
+	return text, found
+}
+
+// fault gives a malformed value the error of the parameter; errors that are
+// meant for the caller already stay.
+func (p *param) fault(err error, name string) error {
+	switch {
+	case err == nil:
+		return nil
+	case err != errMalformed:
+		return err
+	case p.invalid != nil:
+		return p.invalid
+	}
+	return invalidParameter(name)
+}
+
+// outerFault lets the error tag of a list or JSON parameter stand for faults of
+// its elements, unless the element's own tag or type has chosen an error.
+func (p *param) outerFault(sub *param, err error) error {
+	if e, ok := err.(*Error); ok && p.invalid != nil && sub.invalid == nil && e.Code == "InvalidParameter" {
+		return p.invalid
+	}
+	return err
+}
+
+func (p *param) missingError(prefix string) error {
+	if p.missing != nil {
+		return p.missing
+	}
+	return missingParameter(prefix + p.displayName())
+}
+
+// displayName is the name as the reference writes it.
+func (p *param) displayName() string {
+	if p.wire == wireList {
+		return p.name + ".1"
+	}
+	return p.name
+}
+
+// decodeList reads Name.1, Name.2 ... or Name.1.Key ... . Numbers may have
+// gaps and may come in any order; elements are taken in the order of their
+// numbers.
+func (p *param) decodeList(dst reflect.Value, f form, name string) (present bool, err error) {
+	prefix := name + "."
+	type element struct {
+		number int
+		at     int // of the first of its parameters in f
+	}
+	var elements []element
+	for i := f.find(prefix); i < len(f) && strings.HasPrefix(f[i].name, prefix); i++ {
+		digits, field, dotted := strings.Cut(f[i].name[len(prefix):], ".")
+		if dotted != (p.elem != nil) || f[i].value == "" || dotted && !p.elem.has(field) {
+			continue
+		}
+		number, err := strconv.Atoi(digits)
+		if err != nil || number < 1 || digits[0] == '0' || digits[0] == '+' {
+			continue // not an element, thus an unknown parameter
+		}
+		if len(elements) > 0 && elements[len(elements)-1].number == number {
+			continue
+		}
+		if len(elements) >= p.listMax {
+			return true, p.fault(errMalformed, name)
+		}
+		elements = append(elements, element{number, i})
+	}
+	if len(elements) == 0 {
+		return false, nil
+	}
+	// The form is sorted as text, where 10 stands before 2.
+	slices.SortFunc(elements, func(a, b element) int { return cmp.Compare(a.number, b.number) })
+	list := reflect.MakeSlice(dst.Type(), len(elements), len(elements))
+	for i, e := range elements {
+		full := prefix + strconv.Itoa(e.number)
+		if p.elem == nil {
+			err = p.fault(p.set(list.Index(i), f[e.at].value), full)
+		} else {
+			err = p.decodeElement(list.Index(i), f, full+".")
+		}
+		if err != nil {
+			return true, err
+		}
+	}
+	dst.Set(list)
+	return true, nil
+}
+
+// decodeElement reads the parameters of one object of a list.
+func (p *param) decodeElement(dst reflect.Value, f form, prefix string) error {
+	for i := range p.elem.params {
+		sub := &p.elem.params[i]
+		text := f.get(prefix + sub.name)
+		for j := 0; text == "" && j < len(sub.aliases); j++ {
+			text = f.get(prefix + sub.aliases[j])
+		}
+		if text == "" {
+			if sub.required {
+				return sub.missingError(prefix)
+			}
+			if text = sub.def; text == "" {
+				continue
+			}
+		}
+		if err := sub.fault(sub.set(dst.FieldByIndex(sub.index), text), prefix+sub.name); err != nil {
+			return p.outerFault(sub, err)
+		}
+	}
+	return nil
+}
+
+// has reports whether the set knows a parameter of this name.
+func (s *paramSet) has(name string) bool {
+	for i := range s.params {
+		if s.params[i].name == name {
+			return true
+		}
+		for _, a := range s.params[i].aliases {
+			if a == name {
+				return true
+			}
+		}
+	}
+	return false
+}

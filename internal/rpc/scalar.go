@@ -1,0 +1,202 @@
+package rpc
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// errMalformed says that a text does not fit the field; decode turns it into
+// the field's own error.
+var errMalformed = errors.New("malformed value")
+
+// setter stores text in a field.
+type setter func(dst reflect.Value, text string) error
+
+// checks are the conditions that tags put on a single value.
+type checks struct {
+	spans          []span
+	minLen, maxLen int // characters; 0: no limit
+	pattern        *regexp.Regexp
+	enum           []string
+	unit           time.Duration
+}
+
+var (
+	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
+	addrType            = reflect.TypeFor[netip.Addr]()
+	durationType        = reflect.TypeFor[time.Duration]()
+	timeType            = reflect.TypeFor[time.Time]()
+)
+
+// newSetter returns the way text gets into a field of type t, and the type's
+// name for the documentation.
+func newSetter(t reflect.Type, c checks) (setter, string, error) {
+	if t.Kind() == reflect.Pointer {
+		inner, name, err := newSetter(t.Elem(), c)
+		if err != nil {
+			return nil, "", err
+		}
+		elem := t.Elem()
+		return func(dst reflect.Value, text string) error {
+			p := reflect.New(elem)
+			if err := inner(p.Elem(), text); err != nil {
+				return err
+			}
+			dst.Set(p)
+			return nil
+		}, name, nil
+	}
+	text, number := t.Kind() == reflect.String, false
+	var set setter
+	var name string
+	switch {
+	case t == addrType:
+		set, name = setAddr, "string"
+	case t == durationType:
+		if c.unit == 0 {
+			return nil, "", errors.New(`time.Duration needs unit:"s" or unit:"ms"`)
+		}
+		set, name, number = durationSetter(c), "integer", true
+	case reflect.PointerTo(t).Implements(textUnmarshalerType):
+		set, name, text = textSetter(t, c), "string", true
+	case text:
+		set, name = stringSetter(c), "string"
+	case t.Kind() == reflect.Bool:
+		set, name = setBool, "boolean"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64:
+		set, name, number = intSetter(t.Bits(), c.spans), "integer", true
+	case t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uint64:
+		set, name, number = uintSetter(t.Bits(), c.spans), "integer", true
+	default:
+		return nil, "", fmt.Errorf("type %s cannot hold a parameter", t)
+	}
+	if c.spans != nil && !number {
+		return nil, "", fmt.Errorf("range on type %s", t)
+	}
+	if (c.minLen != 0 || c.maxLen != 0 || c.pattern != nil) && !text {
+		return nil, "", fmt.Errorf("minlen, maxlen or pattern on type %s", t)
+	}
+	if c.enum != nil && (t.Kind() != reflect.String || reflect.PointerTo(t).Implements(textUnmarshalerType)) {
+		return nil, "", fmt.Errorf("enum on type %s, which is no plain string", t)
+	}
+	if c.unit != 0 && t != durationType {
+		return nil, "", fmt.Errorf("unit on type %s", t)
+	}
+	return set, name, nil
+}
+
+// acceptable reports whether text satisfies the conditions on text.
+func (c *checks) acceptable(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	if c.minLen != 0 || c.maxLen != 0 {
+		n := utf8.RuneCountInString(text)
+		if n < c.minLen || c.maxLen != 0 && n > c.maxLen {
+			return false
+		}
+	}
+	return c.pattern == nil || c.pattern.MatchString(text)
+}
+
+func stringSetter(c checks) setter {
+	return func(dst reflect.Value, text string) error {
+		if !c.acceptable(text) {
+			return errMalformed
+		}
+		if c.enum != nil {
+			for _, v := range c.enum {
+				if strings.EqualFold(v, text) {
+					dst.SetString(v)
+					return nil
+				}
+			}
+			return errMalformed
+		}
+		dst.SetString(text)
+		return nil
+	}
+}
+
+// textSetter leaves the parsing to the type. An error of the type's own that
+// may be shown to the caller passes; any other means malformed.
+func textSetter(t reflect.Type, c checks) setter {
+	return func(dst reflect.Value, text string) error {
+		if !c.acceptable(text) {
+			return errMalformed
+		}
+		if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+			if shown, ok := errors.AsType[apiError](err); ok {
+				return shown
+			}
+			return errMalformed
+		}
+		return nil
+	}
+}
+
+// setAddr takes no zone: an address of the API means the same on every host.
+func setAddr(dst reflect.Value, text string) error {
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return errMalformed
+	}
+	*dst.Addr().Interface().(*netip.Addr) = addr
+	return nil
+}
+
+func setBool(dst reflect.Value, text string) error {
+	switch {
+	case strings.EqualFold(text, "true"):
+		dst.SetBool(true)
+	case strings.EqualFold(text, "false"):
+		dst.SetBool(false)
+	default:
+		return errMalformed
+	}
+	return nil
+}
+
+func intSetter(bits int, spans []span) setter {
+	return func(dst reflect.Value, text string) error {
+		n, err := strconv.ParseInt(text, 10, bits)
+		if err != nil || text[0] == '+' || !within(spans, n) {
+			return errMalformed
+		}
+		dst.SetInt(n)
+		return nil
+	}
+}
+
+func uintSetter(bits int, spans []span) setter {
+	return func(dst reflect.Value, text string) error {
+		n, err := strconv.ParseUint(text, 10, bits)
+		if err != nil || spans != nil && (n > math.MaxInt64 || !within(spans, int64(n))) {
+			return errMalformed
+		}
+		dst.SetUint(n)
+		return nil
+	}
+}
+
+func durationSetter(c checks) setter {
+	return func(dst reflect.Value, text string) error {
+		n, err := strconv.ParseInt(text, 10, 64)
+		limit := math.MaxInt64 / int64(c.unit)
+		if err != nil || text[0] == '+' || n > limit || n < -limit || !within(c.spans, n) {
+			return errMalformed
+		}
+		dst.SetInt(n * int64(c.unit))
+		return nil
+	}
+}
