@@ -7,8 +7,14 @@ import (
 
 // parseEnum finds text among the allowed values without regard to case and
 // answers the documented spelling. Clients send other cases: the Terraform
-// provider sends PayByTraffic where the reference says paybytraffic.
+// provider sends PayByTraffic where the reference says paybytraffic. Empty text
+// is the zero value: a resource in which it means "not given" has to come back
+// from the store as it went in, and package rpc takes empty for absent anyway.
 func parseEnum[T ~string](text []byte, into *T, allowed ...T) error {
+	if len(text) == 0 {
+		*into = ""
+		return nil
+	}
 	for _, v := range allowed {
 		if strings.EqualFold(string(text), string(v)) {
 			*into = v

@@ -78,6 +78,7 @@ type TCPOptions struct {
 	ConnectionDrain        Switch
 	ConnectionDrainTimeout time.Duration // 10 s to 900 s; 0 when drain is off
 	ProxyProtocolV2        bool
+	SynProxy               string `json:",omitempty"` // enable or disable; empty: never set
 }
 
 // HTTPOptions are the settings of HTTP and HTTPS listeners alone.
@@ -107,6 +108,13 @@ type HTTPOptions struct {
 	ForwardPort     uint16 `json:",omitempty"`
 	ForwardCode     int    `json:",omitempty"`
 }
+
+// UsesGroup reports whether the listener forwards to a group of its own rather
+// than to the instance's default servers.
+func (l *Listener) UsesGroup() bool { return l.VServerGroupID != "" || l.MasterSlaveServerGroup != "" }
+
+// Redirects reports whether the listener only redirects to another port.
+func (l *Listener) Redirects() bool { return l.HTTP != nil && l.HTTP.ListenerForward == On }
 
 // HealthCheck are the settings of the probe of one listener or rule.
 type HealthCheck struct {

@@ -35,6 +35,9 @@ type LoadBalancer struct {
 	BackendServers               []BackendServer `json:",omitempty"`
 }
 
+// MaxBandwidth is the highest bandwidth of an instance or listener in Mbit/s.
+const MaxBandwidth = 5120
+
 // NetworkType is "vpc" for an instance inside a VPC, else "classic".
 func (lb *LoadBalancer) NetworkType() string {
 	if lb.VpcID != "" || lb.VSwitchID != "" {

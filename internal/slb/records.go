@@ -23,14 +23,21 @@ func (k *AccessKey) Clone() *AccessKey {
 }
 
 // AddressClaim gives one service address to one instance; its existence is what
-// makes addresses unique under concurrent creation.
+// makes addresses unique under concurrent creation. Every instance has one.
 type AddressClaim struct {
 	Address        string // the address's text form
 	LoadBalancerID LoadBalancerID
+	// Shared: several instances have this address, each with its own claim.
+	Shared bool `json:",omitempty"`
 }
 
 // Key is the resource's key in the store.
-func (a *AddressClaim) Key() string { return a.Address }
+func (a *AddressClaim) Key() string {
+	if a.Shared {
+		return a.Address + "/" + string(a.LoadBalancerID)
+	}
+	return a.Address
+}
 
 // Clone returns a copy of a.
 func (a *AddressClaim) Clone() *AddressClaim { c := *a; return &c }
@@ -41,7 +48,9 @@ type ClientToken struct {
 	Token          string
 	ParamsHash     string // hash of the call's own parameters
 	LoadBalancerID LoadBalancerID
-	CreatedAt      time.Time
+	// Answer is the answer of the first call, as JSON of the action's result.
+	Answer    []byte `json:",omitempty"`
+	CreatedAt time.Time
 }
 
 // ClientTokenLifetime is how long a token is remembered.
@@ -51,4 +60,8 @@ const ClientTokenLifetime = 24 * time.Hour
 func (t *ClientToken) Key() string { return t.Token }
 
 // Clone returns a copy of t.
-func (t *ClientToken) Clone() *ClientToken { c := *t; return &c }
+func (t *ClientToken) Clone() *ClientToken {
+	c := *t
+	c.Answer = append([]byte(nil), t.Answer...)
+	return &c
+}

@@ -1,5 +1,7 @@
 package slb
 
+import "slices"
+
 // State is everything the store held at one revision. It is immutable: a change
 // makes a new State that shares what did not change.
 type State struct {
@@ -52,18 +54,46 @@ func (s *State) LoadBalancersUsing(id ServerID) []LoadBalancerID {
 // WithLoadBalancer returns a State in which the instance stored under key is
 // lb, or is absent when lb is nil; the attachment index follows.
 func (s State) WithLoadBalancer(key string, lb *LoadBalancer) State {
+	return s.WithLoadBalancerAt(key, lb, 0)
+}
+
+// WithLoadBalancerAt is WithLoadBalancer for an instance that the store wrote
+// at revision.
+func (s State) WithLoadBalancerAt(key string, lb *LoadBalancer, revision int64) State {
+	var before, after []BackendServer
 	if old, ok := s.LoadBalancers.Get(key); ok {
-		for _, b := range old.BackendServers {
-			s.attachments = s.attachments.Without(string(b.ServerID) + "/" + key)
-		}
+		before = old.BackendServers
 	}
 	if lb == nil {
 		s.LoadBalancers = s.LoadBalancers.Without(key)
+	} else {
+		s.LoadBalancers = s.LoadBalancers.WithAt(key, lb, revision)
+		after = lb.BackendServers
+	}
+	// Most changes keep the set of servers: then the index, which has an entry
+	// for each, is left alone.
+	sameServer := func(a, b BackendServer) bool { return a.ServerID == b.ServerID }
+	if slices.EqualFunc(before, after, sameServer) {
 		return s
 	}
-	s.LoadBalancers = s.LoadBalancers.With(key, lb)
-	for _, b := range lb.BackendServers {
-		s.attachments = s.attachments.With(string(b.ServerID)+"/"+key, &struct{}{})
+	keep := make(map[ServerID]bool, len(after))
+	for _, b := range after {
+		keep[b.ServerID] = true
+	}
+	for _, b := range before {
+		if !keep[b.ServerID] {
+			s.attachments = s.attachments.Without(attachmentKey(b.ServerID, key))
+		}
+	}
+	for _, b := range after {
+		k := attachmentKey(b.ServerID, key)
+		if _, ok := s.attachments.Get(k); !ok {
+			s.attachments = s.attachments.With(k, &struct{}{})
+		}
 	}
 	return s
+}
+
+func attachmentKey(server ServerID, loadBalancer string) string {
+	return string(server) + "/" + loadBalancer
 }

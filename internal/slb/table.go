@@ -9,7 +9,16 @@ import (
 // Table is an immutable, ordered map from key to resource. The resources in it
 // are shared by all readers and must not be changed. The zero Table is empty.
 type Table[T any] struct {
-	tree *iradix.Tree[*T]
+	tree *iradix.Tree[row[T]]
+}
+
+// row keeps the key as a string, so that walking a table allocates nothing, and
+// the revision, so that a transaction needs no read of the store to know what
+// it has read.
+type row[T any] struct {
+	key      string
+	value    *T
+	revision int64
 }
 
 // Get returns the resource with that key.
@@ -17,7 +26,18 @@ func (t Table[T]) Get(key string) (*T, bool) {
 	if t.tree == nil {
 		return nil, false
 	}
-	return t.tree.Get([]byte(key))
+	r, ok := t.tree.Get([]byte(key))
+	return r.value, ok
+}
+
+// RevisionOf is the revision that last wrote the resource; 0 when the key is
+// absent, or was set by With.
+func (t Table[T]) RevisionOf(key string) int64 {
+	if t.tree == nil {
+		return 0
+	}
+	r, _ := t.tree.Get([]byte(key))
+	return r.revision
 }
 
 // Len is the number of resources.
@@ -37,19 +57,35 @@ func (t Table[T]) Prefix(prefix string) iter.Seq2[string, *T] {
 		if t.tree == nil {
 			return
 		}
-		t.tree.Root().WalkPrefix([]byte(prefix), func(k []byte, v *T) bool {
-			return !yield(string(k), v)
+		t.tree.Root().WalkPrefix([]byte(prefix), func(_ []byte, r row[T]) bool {
+			return !yield(r.key, r.value)
+		})
+	}
+}
+
+// Revisions yields every key with the revision that last wrote it, ordered by
+// key.
+func (t Table[T]) Revisions() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		if t.tree == nil {
+			return
+		}
+		t.tree.Root().Walk(func(_ []byte, r row[T]) bool {
+			return !yield(r.key, r.revision)
 		})
 	}
 }
 
 // With returns a table that also holds v under key.
-func (t Table[T]) With(key string, v *T) Table[T] {
+func (t Table[T]) With(key string, v *T) Table[T] { return t.WithAt(key, v, 0) }
+
+// WithAt is With for a resource that the store wrote at revision.
+func (t Table[T]) WithAt(key string, v *T, revision int64) Table[T] {
 	tree := t.tree
 	if tree == nil {
-		tree = iradix.New[*T]()
+		tree = iradix.New[row[T]]()
 	}
-	tree, _, _ = tree.Insert([]byte(key), v)
+	tree, _, _ = tree.Insert([]byte(key), row[T]{key, v, revision})
 	return Table[T]{tree}
 }
 

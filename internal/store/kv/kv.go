@@ -6,6 +6,7 @@ package kv
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Pair is one key with its value and the revision that last wrote it.
@@ -33,9 +34,13 @@ type Cond struct {
 type RangeCond struct {
 	Prefix   string
 	Revision int64
+	// Created narrows the condition to keys that were created: a write to a key
+	// that existed at Revision is let pass. A count rests on no more than that.
+	Created bool
 }
 
-// Txn is applied as a whole if every condition holds, else not at all.
+// Txn is applied as a whole if every condition holds, else not at all. A key may
+// occur in at most one of Ops.
 type Txn struct {
 	Conds  []Cond
 	Ranges []RangeCond
@@ -69,16 +74,33 @@ var (
 	ErrClosed = errors.New("kv: closed")
 )
 
+// ConflictError is the ErrConflict of a Commit.
+type ConflictError struct {
+	// Revision is the store's when the condition failed: who has seen everything
+	// up to it has seen the write that was in the way.
+	Revision int64
+}
+
+// Error tells the revision.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%v at revision %d", ErrConflict, e.Revision)
+}
+
+// Unwrap makes errors.Is find ErrConflict.
+func (e *ConflictError) Unwrap() error { return ErrConflict }
+
 // KV is a revisioned key-value store. All methods are safe for concurrent use.
 type KV interface {
 	// List returns all pairs whose key has the prefix, ordered by key, and the
 	// store's revision at that moment.
 	List(ctx context.Context, prefix string) (pairs []Pair, revision int64, err error)
-	// Commit applies t and returns the revision it made, or ErrConflict.
+	// Commit applies t and returns the revision it made, or a *ConflictError. When
+	// ctx ends first, or the store is closed, t may have been applied or not.
 	Commit(ctx context.Context, t Txn) (revision int64, err error)
 	// Watch delivers every change to keys with the prefix after revision, in
 	// order, until ctx ends or the watch fails; it then closes the channel, and
-	// err() tells why.
+	// err() tells why. Revisions that touch no such key are reported by a batch
+	// without events, within a few seconds.
 	Watch(ctx context.Context, prefix string, after int64) (batches <-chan Batch, err func() error)
 	// Close ends all watches and frees the store.
 	Close() error
