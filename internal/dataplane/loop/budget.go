@@ -1,0 +1,62 @@
+package loop
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Budget is how many descriptors the loops of a process may hold, so that
+// connections can never starve the store, the API and the health checks. It is
+// safe for concurrent use.
+type Budget struct {
+	limit  int64
+	system int64
+	used   atomic.Int64
+}
+
+// Bounds of what is kept back for the rest of the process: an eighth of all.
+const (
+	reserveLeast = 64
+	reserveMost  = 4096
+)
+
+// NewBudget reads the process's limit of descriptors and keeps a part of it
+// back. The Go runtime has raised the soft limit to the hard one at start.
+func NewBudget() (*Budget, error) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return nil, fmt.Errorf("read the limit of descriptors: %w", err)
+	}
+	const most = 1 << 30 // "unlimited" and beyond the kernel's own ceiling
+	system := int64(min(r.Cur, most))
+	reserve := min(max(system/8, reserveLeast), reserveMost)
+	return &Budget{limit: max(system-reserve, 0), system: system}, nil
+}
+
+// NewBudgetOf is a budget of limit descriptors.
+func NewBudgetOf(limit int) *Budget {
+	return &Budget{limit: int64(limit), system: int64(limit)}
+}
+
+// Take takes n descriptors from the budget, or none if there are fewer left.
+func (b *Budget) Take(n int) bool {
+	if b.used.Add(int64(n)) > b.limit {
+		b.used.Add(int64(-n))
+		return false
+	}
+	return true
+}
+
+// Give returns n descriptors.
+func (b *Budget) Give(n int) { b.used.Add(int64(-n)) }
+
+// Used is the number of descriptors taken now.
+func (b *Budget) Used() int { return int(b.used.Load()) }
+
+// Limit is the number of descriptors that may be taken.
+func (b *Budget) Limit() int { return int(b.limit) }
+
+// System is the limit of the process as it was read.
+func (b *Budget) System() int { return int(b.system) }
