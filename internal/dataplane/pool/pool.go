@@ -22,7 +22,8 @@ type Watch interface {
 	Close()
 }
 
-// WatchFunc starts a watch on an address. It calls report after every change of
+// WatchFunc starts a watch on the target at addr, whose probed port may be
+// another by the check. It calls report after every change of
 // the verdict, always from another goroutine than the caller's. A watch that
 // joins a check which is already decided has its verdict at once.
 type WatchFunc func(check spec.Check, addr netip.AddrPort, report func(spec.Health)) Watch
@@ -128,12 +129,8 @@ func (p *Pool) watchLocked(m *Member, fresh bool) {
 	if p.spec.Check == nil {
 		return
 	}
-	addr := m.addr
-	if p.spec.Check.Port != 0 {
-		addr = netip.AddrPortFrom(addr.Addr(), p.spec.Check.Port)
-	}
 	var w Watch // read by the report under mu, which is held until w is set
-	w = p.watch(*p.spec.Check, addr, func(spec.Health) { p.report(m, &w) })
+	w = p.watch(*p.spec.Check, m.addr, func(spec.Health) { p.report(m, &w) })
 	m.watch, m.health = w, w.Health()
 }
 

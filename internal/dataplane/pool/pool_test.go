@@ -251,11 +251,11 @@ func TestCheckReconfigured(t *testing.T) {
 	}
 	wantShares(t, p, 4, map[string]int{"up": 4})
 	for _, w := range c.watches() {
-		if w.addr.Port() != 99 || w.check != *s.Check {
+		if w.check != *s.Check {
 			t.Errorf("watch on %s with %+v", w.addr, w.check)
 		}
 	}
-	c.decide("127.0.0.1:99", spec.HealthDown)
+	c.decide("127.0.0.1:1", spec.HealthDown)
 	wantShares(t, p, 4, map[string]int{"none": 4})
 
 	// Off: everybody serves and is undecided. On: they serve until a verdict.

@@ -135,6 +135,8 @@ type Check struct {
 	HTTPVersion string // "1.0" or "1.1"
 	Codes       uint8  // bit n set: class nxx is success
 	UserAgent   string
+	// UDP probes. Without Expect, silence is success.
+	Request, Expect string
 }
 
 // Health is the state of a target.
