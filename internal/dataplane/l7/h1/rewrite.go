@@ -1,0 +1,176 @@
+package h1
+
+import "strconv"
+
+// RequestEdits is what changes in a request head on its way to the server.
+type RequestEdits struct {
+	// Drop are headers of the client that are not passed on, besides those that
+	// end at the proxy anyway.
+	Drop Mask
+	// ForwardedFor is appended to the client's X-Forwarded-For list; empty
+	// leaves that header as it came.
+	ForwardedFor []byte
+	// Lines are complete header lines to add, each with its CRLF.
+	Lines []byte
+	// SrcPort is the value of X-Forwarded-Client-srcport; empty: not sent.
+	SrcPort []byte
+	// CountHops writes the loop marker, one higher than it came.
+	CountHops bool
+}
+
+// AppendHead appends the head as the server is to see it. The line is in origin
+// form, headers that end here are gone, the framing is written from what was
+// understood. The version stays the client's: an HTTP/1.0 client cannot take
+// what a server may say in HTTP/1.1, and its server connection is closed after
+// the answer.
+func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
+	drop := hopByHop | e.Drop | Of(ContentLength)
+	if r.Minor == 0 {
+		drop |= Of(Expect)
+	}
+	joinFor := len(e.ForwardedFor) > 0
+	if joinFor {
+		drop |= Of(XForwardedFor)
+	}
+	if e.CountHops {
+		drop |= Of(SLBHops)
+	}
+	// Lines that stay are copied in runs; from is the start of the current run.
+	from := int(r.methodStart)
+	if r.authEnd > r.authority {
+		dst = append(dst, r.Method(buf)...)
+		dst = append(dst, ' ')
+		switch {
+		case r.path == r.targetEnd && string(r.Method(buf)) == "OPTIONS":
+			dst = append(dst, '*')
+		case r.path == r.targetEnd || buf[r.path] == '?':
+			dst = append(dst, '/')
+		}
+		from = int(r.path)
+	}
+	end := r.first
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if drop.Has(f.ID) || f.nominated {
+			dst = append(dst, buf[from:end]...)
+			from = int(f.End)
+		}
+		end = int(f.End)
+	}
+	if from < end {
+		dst = append(dst, buf[from:end]...)
+	}
+	if r.host < 0 && r.authEnd > r.authority {
+		dst = append(dst, "Host: "...)
+		dst = append(dst, buf[r.authority:r.authEnd]...)
+		dst = append(dst, "\r\n"...)
+	}
+	if joinFor {
+		dst = r.appendForwarded(dst, buf, e.ForwardedFor)
+	}
+	dst = append(dst, e.Lines...)
+	if len(e.SrcPort) > 0 {
+		dst = append(dst, "X-Forwarded-Client-srcport: "...)
+		dst = append(dst, e.SrcPort...)
+		dst = append(dst, "\r\n"...)
+	}
+	if e.CountHops {
+		dst = append(dst, "SLB-Hops: "...)
+		dst = strconv.AppendInt(dst, int64(r.Hops+1), 10)
+		dst = append(dst, "\r\n"...)
+	}
+	switch {
+	case r.Body == Chunks:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case r.Body == Length:
+		dst = appendLength(dst, r.BodyLength)
+	case r.Find(ContentLength) != nil:
+		dst = append(dst, "Content-Length: 0\r\n"...)
+	}
+	switch {
+	case r.WebSocket:
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	case r.Minor == 0:
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendForwarded writes one X-Forwarded-For line: the client's values in their
+// order, then the peer.
+func (r *Request) appendForwarded(dst, buf, peer []byte) []byte {
+	dst = append(dst, "X-Forwarded-For: "...)
+	if r.forwarded > 0 {
+		for i := range r.Fields {
+			f := &r.Fields[i]
+			if f.ID == XForwardedFor && f.ValueEnd > f.Value {
+				dst = append(dst, f.Text(buf)...)
+				dst = append(dst, ", "...)
+			}
+		}
+	}
+	dst = append(dst, peer...)
+	return append(dst, "\r\n"...)
+}
+
+func appendLength(dst []byte, n int64) []byte {
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, "\r\n"...)
+}
+
+// ResponseEdits is what changes in a response head on its way to the client.
+type ResponseEdits struct {
+	// Lines are complete header lines to add: Server, Date.
+	Lines []byte
+	// Chunked: the body is sent in chunks.
+	Chunked bool
+	// Close and KeepAlive write the Connection header.
+	Close, KeepAlive bool
+}
+
+// hidden are the server's headers that the load balancer answers for itself
+// (listener FAQ of the vendor).
+var hidden = Of(Date, Server, XPad, XAccelRedirect)
+
+// AppendHead appends the head as the client is to see it, always as HTTP/1.1.
+func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
+	drop := hopByHop | hidden
+	interim := r.Status < 200
+	if interim {
+		drop &^= hidden // an interim answer is passed on as it came
+		drop |= Of(ContentLength)
+	}
+	if e.Chunked || r.Status == 204 {
+		drop |= Of(ContentLength)
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	from, end := 9, r.first
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if drop.Has(f.ID) || f.nominated {
+			dst = append(dst, buf[from:end]...)
+			from = int(f.End)
+		}
+		end = int(f.End)
+	}
+	if from < end {
+		dst = append(dst, buf[from:end]...)
+	}
+	if !interim {
+		dst = append(dst, e.Lines...)
+	}
+	if e.Chunked {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case r.Status == 101:
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	case interim:
+	case e.Close:
+		dst = append(dst, "Connection: close\r\n"...)
+	case e.KeepAlive:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
