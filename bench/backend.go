@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// role of a backend's socket.
+type role uint8
+
+const (
+	roleHTTP role = iota + 1
+	roleEcho
+	roleBulk
+)
+
+// backend is the process behind the proxies.
+type backend struct {
+	poller  *poller
+	listens map[int]role
+	conns   []backendConn // by descriptor
+	buf     []byte
+	bulk    []byte
+}
+
+type backendConn struct {
+	role      role
+	streaming bool
+	held      []byte // an incomplete request head
+}
+
+var (
+	bodyBytes  = strings.Repeat("x", 100)
+	answer     = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" + bodyBytes)
+	headAnswer = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n")
+	headEnd    = []byte("\r\n\r\n")
+)
+
+// runBackend serves until its parent ends it, after printing its addresses.
+func runBackend() error {
+	runtime.LockOSThread()
+	p, err := newPoller()
+	if err != nil {
+		return err
+	}
+	b := &backend{
+		poller: p, listens: map[int]role{}, conns: make([]backendConn, 65536),
+		buf: make([]byte, 64<<10), bulk: bytes.Repeat([]byte("b"), 256<<10),
+	}
+	addrs := backendAddrs{Hosts: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}}
+	for _, r := range []struct {
+		role role
+		port *uint16
+	}{{roleHTTP, &addrs.HTTP}, {roleEcho, &addrs.Echo}, {roleBulk, &addrs.Bulk}} {
+		for _, h := range addrs.Hosts {
+			fd, port, err := listen(netip.AddrPortFrom(h, *r.port))
+			if err != nil {
+				return err
+			}
+			*r.port = port
+			b.listens[fd] = r.role
+			if err := p.add(fd, unix.EPOLLIN); err != nil {
+				return err
+			}
+		}
+	}
+	text, err := json.Marshal(addrs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, string(text))
+	for {
+		events, err := p.wait(-1)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			fd := int(events[i].Fd)
+			if r, ok := b.listens[fd]; ok {
+				b.accept(fd, r)
+				continue
+			}
+			if !b.event(fd, events[i].Events) {
+				unix.Close(fd)
+				b.conns[fd] = backendConn{}
+			}
+		}
+	}
+}
+
+func (b *backend) accept(listener int, r role) {
+	for {
+		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != nil {
+			return
+		}
+		if fd >= len(b.conns) || b.poller.add(fd, unix.EPOLLIN) != nil {
+			unix.Close(fd)
+			continue
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		b.conns[fd] = backendConn{role: r}
+	}
+}
+
+// event handles one ready connection; false closes it.
+func (b *backend) event(fd int, events uint32) bool {
+	c := &b.conns[fd]
+	if c.streaming && events&unix.EPOLLOUT != 0 {
+		return b.stream(fd)
+	}
+	n, err := unix.Read(fd, b.buf)
+	if n <= 0 {
+		return err == unix.EAGAIN || err == unix.EINTR
+	}
+	switch c.role {
+	case roleEcho:
+		m, err := unix.Write(fd, b.buf[:n])
+		return err == nil && m == n
+	case roleBulk:
+		c.streaming = true
+		return b.poller.change(fd, unix.EPOLLOUT) == nil
+	default:
+		return b.answer(fd, c, b.buf[:n])
+	}
+}
+
+// stream writes a turn's worth of bulk data.
+func (b *backend) stream(fd int) bool {
+	_, err := unix.Write(fd, b.bulk)
+	return err == nil || err == unix.EAGAIN
+}
+
+// answer handles one or more request heads; requests here have no body.
+func (b *backend) answer(fd int, c *backendConn, in []byte) bool {
+	if len(c.held) > 0 {
+		c.held = append(c.held, in...)
+		in = c.held
+	}
+	for {
+		i := bytes.Index(in, headEnd)
+		if i < 0 {
+			break
+		}
+		head := in[:i+2]
+		in = in[i+4:]
+		out := answer
+		if bytes.HasPrefix(head, []byte("HEAD ")) {
+			out = headAnswer
+		}
+		n, err := unix.Write(fd, out)
+		if err != nil || n != len(out) {
+			return false
+		}
+		first, _, _ := bytes.Cut(head, []byte("\r\n"))
+		if bytes.HasSuffix(first, []byte("HTTP/1.0")) || bytes.Contains(head, []byte("onnection: close")) {
+			return false
+		}
+	}
+	if len(in) > 0 {
+		c.held = append([]byte(nil), in...)
+	} else {
+		c.held = nil
+	}
+	return true
+}

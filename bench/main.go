@@ -1,0 +1,155 @@
+// Bench measures what a load balancer costs: CPU per request, per connection and
+// per gigabyte, and memory per idle connection, for OpenSLB beside HAProxy and
+// nginx in one run.
+//
+// Every proxy is pinned to one core alone with itself; the load and the backends
+// are pinned to another and are this same program in two child processes, each a
+// single-threaded epoll loop, so that the load is rarely what is measured. Rounds
+// are interleaved: each proxy runs the same scenario directly after the others,
+// so that a slow minute of the machine strikes all of them. Trust ratios more
+// than figures.
+//
+// Everything stays on loopback and is bounded in connections and in time. A proxy
+// that is not installed is left out, and the report says so.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// settings of one run, from the flags.
+type settings struct {
+	openslb   string
+	proxies   string
+	scenarios string
+	rounds    int
+	duration  time.Duration
+	warm      time.Duration
+	idle      int
+	rate      int
+	proxyCPU  int
+	loadCPU   int
+	raw       bool
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == "child" {
+		os.Exit(child(os.Args[2], os.Args[3:]))
+	}
+	var s settings
+	flag.StringVar(&s.openslb, "openslb", "bin/openslb", "the OpenSLB `binary`")
+	flag.StringVar(&s.proxies, "proxies", "openslb,haproxy,nginx", "comma-separated `list` of proxies to measure")
+	flag.StringVar(&s.scenarios, "scenarios", "all", "comma-separated `list` of scenarios, or all: "+strings.Join(scenarioNames(), ", "))
+	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
+	flag.DurationVar(&s.duration, "duration", 1200*time.Millisecond, "measured time of each scenario in a round")
+	flag.DurationVar(&s.warm, "warm", 300*time.Millisecond, "time before it that does not count")
+	flag.IntVar(&s.idle, "idle", 2000, "idle connections for the memory scenarios, at most 8000")
+	flag.IntVar(&s.rate, "rate", 10000, "requests a second of the steady scenario")
+	flag.IntVar(&s.proxyCPU, "proxy-cpu", 0, "core of the proxy")
+	flag.IntVar(&s.loadCPU, "load-cpu", 1, "core of load and backends")
+	flag.BoolVar(&s.raw, "raw", false, "print every single measurement to standard error")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// child runs one of the two helper roles.
+func child(role string, args []string) int {
+	var err error
+	switch {
+	case role == "backend":
+		err = runBackend()
+	case role == "load" && len(args) == 1:
+		var job loadJob
+		if err = json.Unmarshal([]byte(args[0]), &job); err == nil {
+			err = runLoad(job)
+		}
+	default:
+		err = fmt.Errorf("unknown role %q", role)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench child:", err)
+		return 1
+	}
+	return 0
+}
+
+func run(ctx context.Context, s settings) error {
+	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 8000 || s.rate < 1 || s.rate > 100000 {
+		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-8000, rate 1-100000")
+	}
+	chosen, err := chooseScenarios(s)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "openslb-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	backend, err := startBackend(ctx, s)
+	if err != nil {
+		return fmt.Errorf("start backends: %w", err)
+	}
+	defer backend.stop()
+
+	var proxies []*proxy
+	var absent []string
+	for _, name := range strings.Split(s.proxies, ",") {
+		p, err := startProxy(ctx, s, strings.TrimSpace(name), dir, backend.addrs)
+		if p != nil {
+			defer p.stop()
+		}
+		if err != nil {
+			absent = append(absent, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		proxies = append(proxies, p)
+	}
+	for _, a := range absent {
+		fmt.Fprintln(os.Stderr, "left out:", a)
+	}
+	if len(proxies) == 0 {
+		return fmt.Errorf("no proxy to measure")
+	}
+
+	results := results{}
+	for round := range s.rounds {
+		for _, sc := range chosen {
+			if sc.idle && round > 0 {
+				continue // memory is taken once, it hardly varies
+			}
+			for i := range proxies {
+				p := proxies[(i+round)%len(proxies)]
+				m, err := measure(ctx, s, sc, p)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					fmt.Fprintf(os.Stderr, "round %d, %s, %s: %v\n", round+1, sc.name, p.name, err)
+					continue
+				}
+				if s.raw {
+					fmt.Fprintf(os.Stderr, "round %d, %s, %s: %+v\n", round+1, sc.name, p.name, m)
+				}
+				results.add(sc.name, p.name, round, m)
+			}
+		}
+	}
+	report(os.Stdout, s, chosen, proxies, absent, results)
+	return nil
+}

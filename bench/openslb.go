@@ -1,0 +1,10 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (*proxy, error) {
+	return nil, fmt.Errorf("not yet")
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// proxy is one running candidate.
+type proxy struct {
+	name    string
+	version string
+	cmd     *exec.Cmd
+	log     *logTail
+	// http, tcp and bulk are where it takes traffic for the backends of that
+	// kind; an invalid address means that it cannot.
+	http, tcp, bulk netip.AddrPort
+}
+
+func (p *proxy) cpu() time.Duration     { return cpuTime(p.cmd.Process.Pid) }
+func (p *proxy) memory() (int64, error) { return memoryOf(p.cmd.Process.Pid) }
+
+func (p *proxy) stop() {
+	if p.cmd != nil {
+		end(p.cmd)
+	}
+}
+
+// logTail keeps the end of what a proxy says, for the case that it does not
+// start.
+type logTail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logTail) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.buf.Len() < 16<<10 {
+		l.buf.Write(b)
+	}
+	return len(b), nil
+}
+
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.TrimSpace(l.buf.String())
+}
+
+// errAbsent means that the program is not on this machine.
+var errAbsent = errors.New("not installed")
+
+// startProxy starts and sets up one candidate. A proxy may be returned together
+// with an error; it must be stopped then, too.
+func startProxy(ctx context.Context, s settings, name, dir string, b backendAddrs) (*proxy, error) {
+	switch name {
+	case "haproxy":
+		return startHAProxy(ctx, s, dir, b)
+	case "nginx":
+		return startNginx(ctx, s, dir, b)
+	case "openslb":
+		return startOpenSLB(ctx, s, dir, b)
+	default:
+		return nil, fmt.Errorf("unknown proxy")
+	}
+}
+
+// find looks a program up in PATH and where Debian keeps servers.
+func find(name string) (string, error) {
+	if p, err := exec.LookPath(name); err == nil {
+		return p, nil
+	}
+	p := filepath.Join("/usr/sbin", name)
+	if _, err := os.Stat(p); err != nil {
+		return "", fmt.Errorf("%w (Debian: apt-get install %s)", errAbsent, name)
+	}
+	return p, nil
+}
+
+// freePorts returns ports of one address that were free a moment ago.
+func freePorts(host string, n int) ([]uint16, error) {
+	var out []uint16
+	for range n {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().(*net.TCPAddr).AddrPort().Port())
+	}
+	return out, nil
+}
+
+// launch starts the command on the proxy's core and waits until it accepts
+// connections.
+func launch(ctx context.Context, s settings, p *proxy, ready ...netip.AddrPort) error {
+	p.log = &logTail{}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if err := startPinned(p.cmd, s.proxyCPU); err != nil {
+		p.cmd = nil
+		return err
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for _, addr := range ready {
+		for {
+			c, err := net.DialTimeout("tcp", addr.String(), time.Second)
+			if err == nil {
+				c.Close()
+				break
+			}
+			if time.Now().After(deadline) || ctx.Err() != nil {
+				return fmt.Errorf("does not listen on %v; it says: %s", addr, p.log)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// version is the first line that a program prints about itself.
+func version(path string, args ...string) string {
+	out, _ := exec.Command(path, args...).CombinedOutput()
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return line
+}
+
+const haproxyConfig = `global
+    nbthread 1
+    maxconn 8500
+    maxpipes 64
+defaults
+    timeout connect 5s
+    timeout client 900s
+    timeout server 900s
+    timeout http-keep-alive 900s
+frontend web
+    mode http
+    bind %[1]s:%[2]d
+    option forwardfor
+    default_backend web
+frontend echo
+    mode tcp
+    bind %[1]s:%[3]d
+    default_backend echo
+frontend bulk
+    mode tcp
+    bind %[1]s:%[4]d
+    default_backend bulk
+backend web
+    mode http
+    balance roundrobin
+    http-reuse always
+    option httpchk HEAD /
+%[5]sbackend echo
+    mode tcp
+    balance roundrobin
+%[6]sbackend bulk
+    mode tcp
+    balance roundrobin
+    option splice-auto
+%[7]s`
+
+func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (*proxy, error) {
+	path, err := find("haproxy")
+	if err != nil {
+		return nil, err
+	}
+	const host = "127.0.4.1"
+	ports, err := freePorts(host, 3)
+	if err != nil {
+		return nil, err
+	}
+	servers := func(port uint16) string {
+		var out strings.Builder
+		for i, h := range b.Hosts {
+			fmt.Fprintf(&out, "    server s%d %s:%d check inter 2s\n", i, h, port)
+		}
+		return out.String()
+	}
+	file := filepath.Join(dir, "haproxy.cfg")
+	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	addr := netip.MustParseAddr(host)
+	p := &proxy{
+		name: "haproxy", version: version(path, "-v"),
+		cmd:  exec.CommandContext(ctx, path, "-f", file, "-db"),
+		http: netip.AddrPortFrom(addr, ports[0]),
+		tcp:  netip.AddrPortFrom(addr, ports[1]),
+		bulk: netip.AddrPortFrom(addr, ports[2]),
+	}
+	return p, launch(ctx, s, p, p.http, p.tcp, p.bulk)
+}
+
+const nginxConfig = `%[1]sdaemon off;
+pid %[2]s/nginx.pid;
+error_log stderr crit;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+events { worker_connections 19000; }
+http {
+    access_log off;
+    client_body_temp_path %[2]s/body;
+    proxy_temp_path %[2]s/proxy;
+    fastcgi_temp_path %[2]s/fastcgi;
+    uwsgi_temp_path %[2]s/uwsgi;
+    scgi_temp_path %[2]s/scgi;
+    keepalive_timeout 900s;
+    keepalive_requests 1000000;
+    upstream web {
+%[5]s        keepalive 128;
+        keepalive_requests 1000000;
+    }
+    server {
+        listen %[3]s:%[4]d;
+        location / {
+            proxy_pass http://web;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }
+    }
+}
+%[6]s`
+
+const nginxStream = `stream {
+    upstream echo {
+%[4]s    }
+    upstream bulk {
+%[5]s    }
+    server { listen %[1]s:%[2]d; proxy_pass echo; proxy_timeout 900s; }
+    server { listen %[1]s:%[3]d; proxy_pass bulk; proxy_timeout 900s; }
+}
+`
+
+func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*proxy, error) {
+	path, err := find("nginx")
+	if err != nil {
+		return nil, err
+	}
+	const host = "127.0.4.2"
+	ports, err := freePorts(host, 3)
+	if err != nil {
+		return nil, err
+	}
+	servers := func(port uint16) string {
+		var out strings.Builder
+		for _, h := range b.Hosts {
+			fmt.Fprintf(&out, "        server %s:%d;\n", h, port)
+		}
+		return out.String()
+	}
+	addr := netip.MustParseAddr(host)
+	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0])}
+	ready := []netip.AddrPort{p.http}
+	load, stream := "", ""
+	if module := streamModule(); module != "" {
+		load = "load_module " + module + ";\n"
+		stream = fmt.Sprintf(nginxStream, host, ports[1], ports[2], servers(b.Echo), servers(b.Bulk))
+		p.tcp, p.bulk = netip.AddrPortFrom(addr, ports[1]), netip.AddrPortFrom(addr, ports[2])
+		ready = append(ready, p.tcp, p.bulk)
+	}
+	if os.Geteuid() == 0 {
+		load += "user root;\n" // the temporary directory is ours alone
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.CommandContext(ctx, path, "-p", dir, "-c", file, "-e", "stderr")
+	return p, launch(ctx, s, p, ready...)
+}
+
+// streamModule finds nginx's TCP module, which Debian packages apart.
+func streamModule() string {
+	for _, dir := range []string{"/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules"} {
+		file := filepath.Join(dir, "ngx_stream_module.so")
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}

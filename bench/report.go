@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// results holds the measurements by scenario, proxy and round.
+type results map[string]map[string]map[int]measurement
+
+func (r results) add(scenario, proxy string, round int, m measurement) {
+	if r[scenario] == nil {
+		r[scenario] = map[string]map[int]measurement{}
+	}
+	if r[scenario][proxy] == nil {
+		r[scenario][proxy] = map[int]measurement{}
+	}
+	r[scenario][proxy][round] = m
+}
+
+// column gathers one value of all rounds of a proxy.
+func (r results) column(scenario, proxy string, f func(measurement) float64) []float64 {
+	var out []float64
+	for _, m := range r[scenario][proxy] {
+		out = append(out, f(m))
+	}
+	return out
+}
+
+// ratio is the median of the ratios inside the rounds, which is steadier than
+// the ratio of the medians.
+func (r results) ratio(scenario, proxy, base string) (float64, bool) {
+	var out []float64
+	for round, m := range r[scenario][proxy] {
+		if b, ok := r[scenario][base][round]; ok && b.figure > 0 {
+			out = append(out, m.figure/b.figure)
+		}
+	}
+	return median(out), len(out) > 0
+}
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	v = slices.Clone(v)
+	slices.Sort(v)
+	if n := len(v); n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[len(v)/2]
+}
+
+// report prints one Markdown table.
+func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent []string, r results) {
+	fmt.Fprintf(w, "%d rounds of %v, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
+		s.rounds, s.duration, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
+	for _, p := range proxies {
+		fmt.Fprintf(w, "%s: %s. ", p.name, p.version)
+	}
+	for _, a := range absent {
+		fmt.Fprintf(w, "Left out: %s. ", a)
+	}
+	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | × haproxy | × nginx | per second | core used | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, sc := range chosen {
+		for _, p := range proxies {
+			figures := r.column(sc.name, p.name, func(m measurement) float64 { return m.figure })
+			if len(figures) == 0 {
+				fmt.Fprintf(w, "| %s | %s | not measured | | | | | | | |\n", sc.name, p.name)
+				continue
+			}
+			faults := 0
+			for _, m := range r[sc.name][p.name] {
+				faults += m.faults
+			}
+			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %d |\n",
+				sc.name, p.name, number(median(figures)), sc.unit, number(slices.Min(figures)), number(slices.Max(figures)),
+				r.ratioText(sc.name, p.name, "haproxy"), r.ratioText(sc.name, p.name, "nginx"),
+				r.rateText(sc, p.name), r.coreText(sc, p.name), r.latencyText(sc, p.name), faults)
+		}
+	}
+	fmt.Fprintln(w)
+	for _, sc := range chosen {
+		fmt.Fprintf(w, "- %s: %s.\n", sc.name, sc.title)
+	}
+}
+
+func (r results) ratioText(scenario, proxy, base string) string {
+	v, ok := r.ratio(scenario, proxy, base)
+	if !ok || proxy == base {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func (r results) rateText(sc scenario, proxy string) string {
+	if sc.idle {
+		return "–"
+	}
+	v := median(r.column(sc.name, proxy, func(m measurement) float64 { return m.rate }))
+	if sc.mode == tcpBulk {
+		return fmt.Sprintf("%.2f GB", v/1e9)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+func (r results) coreText(sc scenario, proxy string) string {
+	if sc.idle {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f %%", 100*median(r.column(sc.name, proxy, func(m measurement) float64 { return m.core })))
+}
+
+func (r results) latencyText(sc scenario, proxy string) string {
+	if sc.idle || sc.mode == tcpBulk {
+		return "–"
+	}
+	part := func(f func(measurement) time.Duration) string {
+		ns := median(r.column(sc.name, proxy, func(m measurement) float64 { return float64(f(m)) }))
+		return fmt.Sprintf("%.2f", ns/1e6)
+	}
+	return part(func(m measurement) time.Duration { return m.p50 }) + " / " + part(func(m measurement) time.Duration { return m.p99 }) + " ms"
+}
+
+// number prints three significant digits.
+func number(v float64) string {
+	switch {
+	case v >= 100 || v <= -100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10 || v <= -10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+func kernel() string {
+	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown kernel"
+	}
+	return "Linux " + strings.TrimSpace(string(text))
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// scenario is one thing to measure.
+type scenario struct {
+	name  string
+	title string
+	mode  loadMode
+	conns int
+	rate  bool    // paced at settings.rate instead of as fast as answers come
+	idle  bool    // memory of idle connections instead of CPU
+	unit  string  // of the figure
+	per   float64 // operations that make one unit of the figure
+}
+
+// The figure is CPU microseconds per operation, except for bulk (CPU seconds per
+// GB) and idle (bytes per connection).
+var scenarios = []scenario{
+	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
+	{name: "l7-newconn", title: "HTTP, a new client connection for each request", mode: httpNew, conns: 32, unit: "CPU µs/request", per: 1},
+	{name: "l7-steady", title: "HTTP keep-alive at a steady rate", mode: httpKeep, conns: 64, rate: true, unit: "CPU µs/request", per: 1},
+	{name: "tcp-newconn", title: "TCP, new connection with one 64 B exchange", mode: tcpNew, conns: 32, unit: "CPU µs/connection", per: 1},
+	{name: "tcp-exchange", title: "TCP, 64 B exchange on 64 open connections", mode: tcpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
+	{name: "tcp-bulk", title: "TCP, bulk from server to client, 4 connections", mode: tcpBulk, conns: 4, unit: "CPU s/GB", per: 1e9},
+	{name: "l7-idle", title: "HTTP, idle keep-alive connections", mode: httpKeep, idle: true, unit: "bytes/connection"},
+	{name: "tcp-idle", title: "TCP, idle connections", mode: tcpEcho, idle: true, unit: "bytes/connection"},
+}
+
+func scenarioNames() []string {
+	var out []string
+	for _, s := range scenarios {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+func chooseScenarios(s settings) ([]scenario, error) {
+	if s.scenarios == "all" {
+		return scenarios, nil
+	}
+	var out []scenario
+	for _, name := range strings.Split(s.scenarios, ",") {
+		found := false
+		for _, sc := range scenarios {
+			if sc.name == strings.TrimSpace(name) {
+				out, found = append(out, sc), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no scenario %q; there are %s", name, strings.Join(scenarioNames(), ", "))
+		}
+	}
+	return out, nil
+}
+
+// measurement is one proxy in one scenario in one round.
+type measurement struct {
+	figure   float64 // in the scenario's unit
+	rate     float64 // operations (bytes for bulk) per second
+	core     float64 // share of its core that the proxy used
+	p50, p99 time.Duration
+	faults   int
+}
+
+// measure runs one scenario against one proxy.
+func measure(ctx context.Context, s settings, sc scenario, p *proxy) (measurement, error) {
+	target := p.http
+	switch sc.mode {
+	case tcpNew, tcpEcho:
+		target = p.tcp
+	case tcpBulk:
+		target = p.bulk
+	}
+	if !target.IsValid() {
+		return measurement{}, fmt.Errorf("not offered by this proxy")
+	}
+	job := loadJob{Mode: sc.mode, Addr: target, Conns: sc.conns, Warm: s.warm, Duration: s.duration}
+	if sc.rate {
+		job.Rate = s.rate
+	}
+	if sc.idle {
+		return measureIdle(ctx, s, p, job)
+	}
+	load, err := startLoad(ctx, s, job)
+	if err != nil {
+		return measurement{}, err
+	}
+	defer load.stop()
+	if err := load.expect("begin"); err != nil {
+		return measurement{}, err
+	}
+	began, cpu := time.Now(), p.cpu()
+	res, err := load.result()
+	if err != nil {
+		return measurement{}, err
+	}
+	used, took := p.cpu()-cpu, time.Since(began)
+	if res.Operations == 0 {
+		return measurement{}, fmt.Errorf("nothing went through; %d faults, first: %s", res.Faults, res.FirstFault)
+	}
+	m := measurement{
+		rate: float64(res.Operations) / took.Seconds(),
+		core: used.Seconds() / took.Seconds(),
+		p50:  res.P50, p99: res.P99,
+		faults: res.Faults,
+	}
+	m.figure = used.Seconds() / float64(res.Operations) * sc.per
+	if sc.per == 1 {
+		m.figure *= 1e6
+	}
+	return m, nil
+}
+
+// measureIdle opens connections, lets each do one exchange, and compares the
+// proxy's memory (proportional set size) with that before. A first small batch
+// pays for what is allocated once.
+func measureIdle(ctx context.Context, s settings, p *proxy, job loadJob) (measurement, error) {
+	open := func(n int) (*loadProc, error) {
+		job.Idle, job.Conns = true, n
+		load, err := startLoad(ctx, s, job)
+		if err != nil {
+			return nil, err
+		}
+		if err := load.expect("begin"); err != nil {
+			load.stop()
+			return nil, err
+		}
+		return load, nil
+	}
+	first, err := open(100)
+	if err != nil {
+		return measurement{}, err
+	}
+	first.stop()
+	pause(ctx, time.Second)
+	before, err := p.memory()
+	if err != nil {
+		return measurement{}, err
+	}
+	load, err := open(s.idle)
+	if err != nil {
+		return measurement{}, err
+	}
+	defer load.stop()
+	pause(ctx, 2*time.Second)
+	after, err := p.memory()
+	if err != nil {
+		return measurement{}, err
+	}
+	return measurement{figure: float64(after-before) / float64(s.idle)}, nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
