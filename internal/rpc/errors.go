@@ -29,6 +29,13 @@ func (e *Error) HTTPStatus() int { return e.Status }
 // ErrUnknownKey is what a KeyStore answers for an access key id it never had.
 var ErrUnknownKey = errors.New("access key is not known")
 
+// unavailable marks a failure that may pass, such as a store that does not
+// answer. The caller reads ServiceUnavailable, the log the cause.
+type unavailable struct{ cause error }
+
+func (u *unavailable) Error() string { return u.cause.Error() }
+func (u *unavailable) Unwrap() error { return u.cause }
+
 // apiError is what an error must offer to reach the caller. Everything else
 // becomes InternalError, and its text goes to the log only.
 type apiError interface {
@@ -48,6 +55,7 @@ var (
 	errKeyInactive       = &Error{400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled."}
 	errTokenMalformed    = &Error{400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed."}
 	errTokenMismatch     = &Error{400, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatch with the AccessKey."}
+	errBearer            = &Error{400, "InvalidSecurityToken.Malformed", "Specified BearerToken is not accepted, as this server issues none."}
 	errIncomplete        = &Error{400, "IncompleteSignature", "The request signature does not conform to Aliyun standards."}
 	errTimestampFormat   = &Error{400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."}
 	errTimestampExpired  = &Error{400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."}

@@ -1,0 +1,126 @@
+package rpc
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// timeWindow is how far the time of a request may lie from ours, either way,
+// and so how long a nonce has to be remembered.
+const timeWindow = 15 * time.Minute
+
+const (
+	nonceShards   = 16
+	nonceInterval = 60 // seconds of request time in one generation
+)
+
+// nonceStore remembers the nonces of requests whose signature was right, so
+// that a request can be used once.
+//
+// A nonce is kept until the time window refuses its request anyway. Nonces are
+// grouped by the time that stands in their request, and a whole group is
+// forgotten at once. Memory is bounded: when too many are held, the oldest
+// group goes early, and from then on requests as old as that group are refused
+// as expired. A replay therefore stays impossible; under such load only callers
+// whose clock is behind notice. Should the present minute alone exceed the
+// bound, calls are throttled.
+//
+// Nonces are held as 64-bit hashes with a secret seed. Two nonces of one caller
+// fall together by chance about once in 10^12 calls at full memory; the caller
+// then sees SignatureNonceUsed and signs anew.
+type nonceStore struct {
+	seed  maphash.Seed
+	limit int          // per shard
+	floor atomic.Int64 // Unix seconds: requests from before it are refused
+	shard [nonceShards]nonceShard
+}
+
+type nonceShard struct {
+	mu     sync.Mutex
+	count  int
+	groups map[int64]map[uint64]struct{} // by Unix time / nonceInterval
+}
+
+func newNonceStore(limit int) *nonceStore {
+	s := &nonceStore{seed: maphash.MakeSeed(), limit: max(1, limit/nonceShards)}
+	for i := range s.shard {
+		s.shard[i].groups = map[int64]map[uint64]struct{}{}
+	}
+	return s
+}
+
+// use remembers a nonce of a key, or says why the request must be refused. at
+// is the time of the request, which the caller has found within the window
+// around now.
+func (s *nonceStore) use(keyID, nonce string, at, now time.Time) error {
+	if at.Unix() < s.floor.Load() {
+		return errTimestampExpired
+	}
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	h.WriteString(keyID)
+	h.WriteByte(0)
+	h.WriteString(nonce)
+	sum := h.Sum64()
+	return s.shard[sum%nonceShards].use(s, sum, at, now)
+}
+
+func (n *nonceShard) use(s *nonceStore, sum uint64, at, now time.Time) error {
+	group := at.Unix() / nonceInterval
+	present := now.Unix() / nonceInterval
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	// Found in any group: a nonce is used up even with another time beside it.
+	for number, g := range n.groups {
+		if number < present-int64(timeWindow/time.Second)/nonceInterval-1 {
+			n.count -= len(g)
+			delete(n.groups, number)
+			continue
+		}
+		if _, ok := g[sum]; ok {
+			return errNonceUsed
+		}
+	}
+	for n.count >= s.limit {
+		oldest := n.oldestLocked()
+		if oldest >= present {
+			return errThrottled
+		}
+		s.raiseFloor((oldest + 1) * nonceInterval)
+		n.count -= len(n.groups[oldest])
+		delete(n.groups, oldest)
+	}
+	// Another shard, or the loop above, may have moved the floor past us.
+	if at.Unix() < s.floor.Load() {
+		return errTimestampExpired
+	}
+	g := n.groups[group]
+	if g == nil {
+		g = map[uint64]struct{}{}
+		n.groups[group] = g
+	}
+	g[sum] = struct{}{}
+	n.count++
+	return nil
+}
+
+func (n *nonceShard) oldestLocked() int64 {
+	oldest, first := int64(0), true
+	for number := range n.groups {
+		if first || number < oldest {
+			oldest, first = number, false
+		}
+	}
+	return oldest
+}
+
+func (s *nonceStore) raiseFloor(to int64) {
+	for {
+		old := s.floor.Load()
+		if old >= to || s.floor.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
