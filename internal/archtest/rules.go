@@ -84,7 +84,8 @@ var Rules = []Rule{
 	{Package: "archtest", Why: "the checker must build when nothing else does"},
 	{Package: "testutil", May: []string{"rpc", "client"}, Why: "helpers that every package's tests may use must not pull those packages in"},
 
-	{Package: "cmd/openslb", May: []string{"node", "client", "slb"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
+	{Package: "quickstart", Why: "the story is told through the command line and the public port; an import would be a back door"},
+	{Package: "cmd/openslb", May: []string{"node", "client", "quickstart"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
 	{Package: "bench", May: []string{"client", "testutil"}, Why: "the benchmark measures the real binary from outside, beside its peers"},
 	{Package: "test/conformance", Tests: []string{"node", "client", "slb"}, Why: "conformance is seen from the client's side of the wire"},
 	{Package: "test/scripts", Tests: []string{"cmd/openslb", "node"}, Why: "scripts run the binary and nothing behind it"},
@@ -104,7 +105,7 @@ var Outside = []OutsideRule{
 	{Path: "github.com/knadh/koanf", Only: []string{"cmd/openslb", "node"}, Why: "settings are read once, at the top"},
 	{Path: "github.com/aliyun", Only: []string{"test/conformance"}, Why: "the official SDK proves the server from outside; the product does not depend on it"},
 	{Path: "github.com/rogpeppe/go-internal", Only: []string{"test/scripts"}, Why: "scripts are run in one place"},
-	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "cmd/openslb"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
+	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
 	{Path: "testing", Only: []string{"testutil", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
 	{Path: "log/slog", Only: everything, Why: "the one way to log"},
 	{Path: "log", Tests: everything, Why: "logs go through log/slog"},
