@@ -126,7 +126,7 @@ func (p *Pool) watchLocked(m *Member, fresh bool) {
 		m.watch.Close()
 	}
 	m.watch, m.health = nil, spec.HealthUnknown
-	if p.spec.Check == nil {
+	if p.spec.Check == nil || !m.addr.IsValid() {
 		return
 	}
 	var w Watch // read by the report under mu, which is held until w is set

@@ -101,7 +101,9 @@ type Pool struct {
 
 // Target is one server in a pool, known by ID and Addr.
 type Target struct {
-	ID     string
+	ID string
+	// Addr is where to dial. One without a valid address is Disabled and is not
+	// probed.
 	Addr   netip.AddrPort
 	Weight int // 0 to 100
 	// Disabled takes the target out of traffic whatever its health, because its

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/slb"
+)
+
+// What a listener means by 0. Source: CreateLoadBalancerTCPListener,
+// CreateLoadBalancerHTTPListener.
+const (
+	defaultEstablishedTimeout = 900 * time.Second
+	defaultIdleTimeout        = 15 * time.Second
+	defaultRequestTimeout     = 60 * time.Second
+	defaultForwardCode        = 301
+)
+
+func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
+	f := spec.Frontend{
+		ID:     spec.FrontendID{Instance: string(lb.ID), Protocol: spec.Protocol(l.Protocol), Port: l.Port},
+		Listen: netip.AddrPortFrom(lb.Address, l.Port),
+		Pool:   defaultPoolID(l),
+	}
+	if l.Protocol.IsL7() {
+		f.HTTP = httpOptions(l.HTTP)
+		if f.HTTP.Redirect != nil {
+			f.Pool = ""
+		}
+	} else {
+		f.TCP = tcpOptions(l.TCP)
+	}
+	return f
+}
+
+// defaultPoolID names the default group as one listener uses it: the listener
+// decides port, scheduler and check, so that each has a pool of its own.
+func defaultPoolID(l *slb.Listener) string {
+	return fmt.Sprintf("%s/default:%d-%s", l.LoadBalancerID, l.Port, l.Protocol)
+}
+
+func tcpOptions(o *slb.TCPOptions) *spec.TCPOptions {
+	if o == nil {
+		o = &slb.TCPOptions{}
+	}
+	return &spec.TCPOptions{
+		IdleTimeout: cmp.Or(o.EstablishedTimeout, defaultEstablishedTimeout),
+		Persistence: o.PersistenceTimeout,
+	}
+}
+
+func httpOptions(o *slb.HTTPOptions) *spec.HTTPOptions {
+	if o == nil {
+		o = &slb.HTTPOptions{XForwardedFor: slb.On}
+	}
+	h := &spec.HTTPOptions{
+		IdleTimeout:    cmp.Or(o.IdleTimeout, defaultIdleTimeout),
+		RequestTimeout: cmp.Or(o.RequestTimeout, defaultRequestTimeout),
+		XForwardedFor:  o.XForwardedFor == slb.On,
+		SLBIP:          o.XForwardedForSLBIP == slb.On,
+		SLBID:          o.XForwardedForSLBID == slb.On,
+		Proto:          o.XForwardedForProto == slb.On,
+		Port:           o.XForwardedForSLBPort == slb.On,
+		ClientSrcPort:  o.XForwardedForClientSrcPort == slb.On,
+	}
+	if o.ListenerForward == slb.On {
+		h.Redirect = &spec.Redirect{Port: o.ForwardPort, Code: cmp.Or(o.ForwardCode, defaultForwardCode)}
+	}
+	return h
+}

@@ -1,0 +1,71 @@
+// Package plan turns what users asked for (slb.State) into what the data plane
+// shall run (spec.Config), and what the data plane saw back into the terms of
+// the API. It is the one place that speaks both languages, and it is pure:
+// equal states give equal plans.
+package plan
+
+import (
+	"strings"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/slb"
+)
+
+// Compile returns the plan of the whole state.
+func Compile(s *slb.State) spec.Config {
+	cfg := spec.Config{Instances: make(map[string]*spec.Instance)}
+	for _, lb := range s.LoadBalancers.All() {
+		if inst := instance(s, lb); inst != nil {
+			cfg.Instances[inst.ID] = inst
+		}
+	}
+	return cfg
+}
+
+// Instance returns the plan of one load balancer, or nil when it runs nothing:
+// it does not exist, is not active, or has no running listener. Its cost grows
+// with that load balancer alone.
+func Instance(s *slb.State, id slb.LoadBalancerID) *spec.Instance {
+	lb, ok := s.LoadBalancers.Get(string(id))
+	if !ok {
+		return nil
+	}
+	return instance(s, lb)
+}
+
+func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
+	if lb.Status != slb.Active {
+		return nil
+	}
+	inst := &spec.Instance{ID: string(lb.ID)}
+	for _, l := range s.ListenersOf(lb.ID) {
+		if l.Status != slb.Running {
+			continue
+		}
+		f := frontend(lb, l)
+		inst.Frontends = append(inst.Frontends, f)
+		if f.Pool != "" {
+			inst.Pools = append(inst.Pools, pool(s, lb, l))
+		}
+	}
+	if len(inst.Frontends) == 0 {
+		return nil
+	}
+	return inst
+}
+
+// Affected returns the load balancers whose plan may differ after a change to
+// the resource, given the state after the change. Nothing outside them differs.
+func Affected(s *slb.State, kind slb.Kind, key string) []slb.LoadBalancerID {
+	switch kind {
+	case slb.KindLoadBalancer:
+		return []slb.LoadBalancerID{slb.LoadBalancerID(key)}
+	case slb.KindListener:
+		id, _, _ := strings.Cut(key, "/")
+		return []slb.LoadBalancerID{slb.LoadBalancerID(id)}
+	case slb.KindServer:
+		// Whoever stopped naming the server has itself changed.
+		return s.LoadBalancersUsing(slb.ServerID(key))
+	}
+	return nil
+}
