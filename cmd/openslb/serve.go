@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openslb/openslb/internal/node"
+)
+
+// serveCmd is the settings of a node, see node.Config for what they mean.
+type serveCmd struct {
+	Config string `help:"YAML file with these settings; keys are the names of the flags." placeholder:"FILE"`
+	Data   string `help:"Directory of everything the node keeps. One node at a time." default:"${data}"`
+	Listen string `help:"host:port of the API, plain HTTP and TLS alike. Port 0 takes a free one." default:"${listen}"`
+	Dev    bool   `help:"Accept the fixed key pair testid/testsecret. For trying things out only."`
+	Region string `help:"Name of the node's region." default:"${region}"`
+
+	InternetPool []netip.Prefix `help:"Networks that balancers of type internet get addresses from." default:"${internetpool}"`
+	IntranetPool []netip.Prefix `help:"Networks that balancers of type intranet get addresses from." default:"${intranetpool}"`
+	Servers      string         `help:"YAML file of servers to put into the register at start." placeholder:"FILE"`
+	ServerName   []string       `help:"Further host name or address that the API's TLS certificate is valid for." placeholder:"NAME"`
+
+	StoreEndpoints []string      `help:"Client URLs of an outside etcd; without them the node runs its own." placeholder:"URL"`
+	SealKeyFile    string        `help:"File with the key that seals secrets; seal.key in the data directory when not given." placeholder:"FILE"`
+	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s"`
+	LogFormat      string        `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
+	LogLevel       string        `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
+}
+
+// BeforeResolve adds the configuration file as a source of settings.
+func (c *serveCmd) BeforeResolve(ctx *kong.Context) error {
+	path := c.Config // from the environment, if it was set there
+	for _, p := range ctx.Path {
+		if p.Flag != nil && p.Flag.Name == "config" {
+			path = ctx.FlagValue(p.Flag).(string)
+		}
+	}
+	if path == "" {
+		return nil
+	}
+	f, err := loadConfigFile(path)
+	if err != nil {
+		return err
+	}
+	if err := f.Validate(ctx.Model); err != nil {
+		return err
+	}
+	ctx.AddResolver(f)
+	return nil
+}
+
+func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	logger, err := newLogger(s.err, c.LogFormat, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	n, err := node.Start(ctx, node.Config{
+		Data: c.Data, Listen: c.Listen, Dev: c.Dev, Region: c.Region,
+		InternetPool: c.InternetPool, IntranetPool: c.IntranetPool,
+		ServersFile: c.Servers, ServerNames: c.ServerName,
+		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
+		Version: version(), Logger: logger,
+	})
+	if err != nil {
+		if ctx.Err() != nil { // asked to end while starting
+			return nil
+		}
+		return err
+	}
+	printWelcome(s.out, n)
+	fmt.Fprintf(s.out, "ready endpoint=%s data=%s\n", n.Endpoint(), filepath.Clean(c.Data))
+
+	select {
+	case <-ctx.Done():
+		logger.Info("shutting down; a second signal ends at once", "drain_timeout", c.DrainTimeout)
+	case <-n.Failed():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	return n.Stop(drain)
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/openslb/openslb/internal/keys"
+	"github.com/openslb/openslb/internal/rpc"
+	"github.com/openslb/openslb/internal/store"
+)
+
+// openKeys opens the access keys and settles the node's credentials: the pair
+// of an earlier start, or a new one when the store has no key at all.
+func (n *Node) openKeys(ctx context.Context) error {
+	sealKey, err := store.LoadOrCreateKey(n.cfg.SealKeyFile)
+	if err != nil {
+		return err
+	}
+	sealer, err := store.NewSealer(sealKey)
+	if err != nil {
+		return fmt.Errorf("seal key %s: %w", n.cfg.SealKeyFile, err)
+	}
+	n.keys = keys.New(n.store, sealer)
+	stored, err := ReadCredentials(n.data.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("credentials: %w", err)
+	}
+	if stored.KeyID == DevKeyID {
+		stored = Credentials{} // of development mode, which may be over
+	}
+	switch {
+	case n.cfg.Dev && stored.KeyID == "":
+		stored.KeyID, stored.Secret = DevKeyID, DevKeySecret
+	case n.cfg.Dev:
+		// A real pair is never overwritten: its secret is nowhere else in clear.
+	case len(n.keys.List()) == 0:
+		key, secret, err := n.keys.Create(ctx, "", "", "made at first start")
+		if err != nil {
+			return fmt.Errorf("make the first access key: %w", err)
+		}
+		stored.KeyID, stored.Secret, n.newKey = key.ID, secret, true
+	}
+	n.credentials = stored
+	return nil
+}
+
+// announce writes the credentials file, now that endpoint and CA are known.
+func (n *Node) announce() error {
+	n.credentials.Endpoint, n.credentials.Region, n.credentials.CAFile = n.Endpoint(), n.cfg.Region, n.caFile
+	return writeCredentials(n.data.path, n.credentials)
+}
+
+// keyStore gives rpc the keys of the store, and in development mode one more.
+type keyStore struct {
+	keys *keys.Keys
+	dev  bool
+}
+
+// Secret implements rpc.KeyStore.
+func (k keyStore) Secret(ctx context.Context, id string) (string, bool, error) {
+	if k.dev && id == DevKeyID {
+		return DevKeySecret, true, nil
+	}
+	secret, enabled, err := k.keys.Secret(ctx, id)
+	if errors.Is(err, keys.ErrUnknown) {
+		err = rpc.ErrUnknownKey
+	}
+	return secret, enabled, err
+}

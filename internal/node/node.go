@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane"
+	"github.com/openslb/openslb/internal/keys"
+	"github.com/openslb/openslb/internal/reconcile"
+	"github.com/openslb/openslb/internal/store"
+	"github.com/openslb/openslb/internal/store/kv"
+)
+
+// Node is a running node. Its methods are safe for concurrent use.
+type Node struct {
+	// Set while starting, immutable from then on.
+	cfg         Config
+	log         *slog.Logger
+	data        *dataDir
+	listener    net.Listener
+	budget      uint64
+	caFile      string
+	kv          kv.KV
+	store       *store.Store
+	keys        *keys.Keys
+	engine      *dataplane.Engine
+	reconciler  *reconcile.Reconciler
+	credentials Credentials
+	newKey      bool
+
+	// closers end what has been started, in order of starting.
+	closers []closer
+
+	failed   chan struct{} // closed with the first failure of a part
+	failOnce sync.Once
+	failure  error // readable once failed is closed
+
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// closer ends one part of a node.
+type closer struct {
+	name  string
+	close func(context.Context) error
+}
+
+// abandonTimeout bounds the closing of what a failed start leaves behind.
+const abandonTimeout = 5 * time.Second
+
+// Start starts a node and returns when it serves: the API answers, and what the
+// store held before is in the traffic. ctx bounds the start alone.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg = cfg.withDefaults()
+	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan struct{})}
+	begun := time.Now()
+	// The order matters: what fails for an outside reason fails before the slow
+	// store starts, and everything stands below what uses it.
+	steps := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"limits", n.raiseLimits},
+		{"data directory", n.openData},
+		{"API port", n.listen},
+		{"store", n.openStore},
+		{"keys", n.openKeys},
+		{"servers file", n.seed},
+		{"data plane", n.startEngine},
+		{"reconciler", n.startReconciler},
+		{"API", n.startAPI},
+	}
+	for _, step := range steps {
+		if err := step.run(ctx); err != nil {
+			abandon, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+			defer cancel()
+			return nil, errors.Join(err, n.Stop(abandon))
+		}
+		n.log.Debug("started", "part", step.name, "after", time.Since(begun))
+	}
+	n.log.Info("node serves", "endpoint", n.Endpoint(), "data", n.data.path, "version", cfg.Version,
+		"connection_budget", n.budget, "after", time.Since(begun).Round(time.Millisecond))
+	return n, nil
+}
+
+// Stop ends the node: the API first, so that nothing changes any more, then the
+// traffic, whose requests under way may finish until ctx ends, and the store
+// last, since everybody else uses it. Repeated calls return the first's result.
+// If a part had failed before, its error is part of the result.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() {
+		var errs []error
+		for _, c := range slices.Backward(n.closers) {
+			begun := time.Now()
+			if err := c.close(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
+			}
+			n.log.Debug("stopped", "part", c.name, "took", time.Since(begun))
+		}
+		select {
+		case <-n.failed:
+			errs = append([]error{n.failure}, errs...)
+		default:
+		}
+		n.stopErr = errors.Join(errs...)
+	})
+	return n.stopErr
+}
+
+// Failed is closed when a part of the node has ended by itself. The node is then
+// to be stopped; Stop tells why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// fail records that a part has ended by itself.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.log.Error("a part of the node has failed", "error", err)
+		n.failure = err
+		close(n.failed)
+	})
+}
+
+// onStop registers how to end a part that has just been started.
+func (n *Node) onStop(name string, close func(context.Context) error) {
+	n.closers = append(n.closers, closer{name, close})
+}
+
+// goes runs a part in a goroutine until its context ends, which happens at the
+// part's turn in Stop.
+func (n *Node) goes(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx); ctx.Err() == nil {
+			n.fail(fmt.Errorf("%s ended: %w", name, err))
+		}
+	}()
+	n.onStop(name, func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// Endpoint is the URL of the API for clients on this machine.
+func (n *Node) Endpoint() string { return "http://" + clientHostPort(n.listener.Addr()) }
+
+// Data is the absolute path of the data directory.
+func (n *Node) Data() string { return n.data.path }
+
+// CAFile is the certificate that clients trust to use TLS with this node.
+func (n *Node) CAFile() string { return n.caFile }
+
+// ConnectionBudget is the number of proxied connections that the limit of open
+// files has room for.
+func (n *Node) ConnectionBudget() uint64 { return n.budget }
+
+// Credentials are endpoint and key pair as in the credentials file. KeyID is
+// empty when the store has keys whose secrets this node was never told.
+func (n *Node) Credentials() Credentials { return n.credentials }
+
+// NewKey reports whether this start made the key pair of Credentials.
+func (n *Node) NewKey() bool { return n.newKey }
+
+// Store is the node's store, for tests that look behind the API.
+func (n *Node) Store() *store.Store { return n.store }
+
+// Engine is the node's data plane, for tests that look behind the API.
+func (n *Node) Engine() *dataplane.Engine { return n.engine }

@@ -1,0 +1,64 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/openslb/openslb/internal/store"
+	"github.com/openslb/openslb/internal/store/etcdkv"
+	"github.com/openslb/openslb/internal/store/kv"
+)
+
+func (n *Node) raiseLimits(context.Context) error {
+	files, err := raiseFileLimit()
+	if err != nil {
+		// The node runs with what it has; only fewer connections fit.
+		n.log.Warn("limit of open files stays low", "error", err)
+	}
+	n.budget = connectionBudget(files)
+	return nil
+}
+
+func (n *Node) openData(context.Context) error {
+	d, err := openDataDir(n.cfg.Data)
+	if err != nil {
+		return err
+	}
+	n.data = d
+	n.onStop("data directory", func(context.Context) error { return d.Close() })
+	return nil
+}
+
+func (n *Node) openStore(ctx context.Context) error {
+	k, err := n.openKV(ctx)
+	if err != nil {
+		return err
+	}
+	n.kv = k
+	n.onStop("store engine", func(context.Context) error { return k.Close() })
+	s, err := store.New(ctx, k, store.Options{Logger: n.log.With("part", "store")})
+	if err != nil {
+		return err
+	}
+	n.store = s
+	n.onStop("store", func(context.Context) error { return s.Close() })
+	return nil
+}
+
+// openKV starts the node's own etcd, or connects to the one outside.
+func (n *Node) openKV(ctx context.Context) (kv.KV, error) {
+	if endpoints := n.cfg.StoreEndpoints; len(endpoints) > 0 {
+		k, err := etcdkv.Dial(ctx, etcdkv.DialConfig{Endpoints: endpoints, Logger: n.log.With("part", "etcd")})
+		if err != nil {
+			return nil, fmt.Errorf("store at %s: %w", strings.Join(endpoints, ", "), err)
+		}
+		return k, nil
+	}
+	dir := n.data.file("store")
+	k, err := etcdkv.Open(ctx, etcdkv.Config{Dir: dir, Logger: n.log.With("part", "etcd")})
+	if err != nil {
+		return nil, fmt.Errorf("store in %s: %w", dir, err)
+	}
+	return k, nil
+}

@@ -1,0 +1,91 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/openslb/openslb/internal/api"
+	"github.com/openslb/openslb/internal/localca"
+	"github.com/openslb/openslb/internal/rpc"
+	"github.com/openslb/openslb/internal/slb"
+)
+
+// apiShutdown bounds the wait for calls under way at the end. A call takes at
+// most the two seconds that it waits for the traffic to follow.
+const apiShutdown = 3 * time.Second
+
+// startAPI opens the API to callers, on the port that has been taken before.
+func (n *Node) startAPI(context.Context) error {
+	cert, caFile, err := localca.Ensure(n.data.file("tls"), n.certificateNames())
+	if err != nil {
+		return fmt.Errorf("certificate of the API: %w", err)
+	}
+	n.caFile = caFile
+	if err := n.announce(); err != nil {
+		return err
+	}
+	server := rpc.NewServer(rpc.ServerOptions{
+		Handler:         n.handler(),
+		TLS:             &tls.Config{Certificates: []tls.Certificate{cert}},
+		Logger:          n.log.With("part", "api"),
+		ShutdownTimeout: apiShutdown,
+	})
+	n.goes("API", func(ctx context.Context) error { return server.Serve(ctx, n.listener) })
+	return nil
+}
+
+// handler is what the API port serves: calls at /, and pages for operators.
+func (n *Node) handler() http.Handler {
+	server := api.New(api.Config{
+		Store:   n.store,
+		Applier: n.reconciler,
+		Facts:   facts{n},
+		Keys:    n.keys,
+		Binder:  n.engine,
+		Region:  n.cfg.Region,
+		Zones:   n.cfg.zones(),
+		Pools: []api.AddressPool{
+			{Type: slb.Internet, Prefixes: n.cfg.InternetPool},
+			{Type: slb.Intranet, Prefixes: n.cfg.IntranetPool},
+		},
+		Endpoint:        n.Endpoint,
+		Logger:          n.log.With("part", "api"),
+		AllowForeignENI: true,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", rpc.NewHandler(rpc.Options{
+		Mux:    rpc.NewMux(server.Products()...),
+		Keys:   keyStore{n.keys, n.cfg.Dev},
+		Logger: n.log.With("part", "rpc"),
+	}))
+	mux.HandleFunc("GET /healthz", n.serveHealth)
+	return mux
+}
+
+// serveHealth answers 200 as long as the node does its work. A load balancer or
+// supervisor asks it; no key is needed.
+func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	select {
+	case <-n.failed:
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "failed\n")
+	default:
+		io.WriteString(w, "ok\n")
+	}
+}
+
+// certificateNames are the names and addresses by which clients may call the
+// node over TLS.
+func (n *Node) certificateNames() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return append(names, n.cfg.ServerNames...)
+}

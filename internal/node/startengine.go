@@ -1,0 +1,33 @@
+package node
+
+import (
+	"context"
+
+	"github.com/openslb/openslb/internal/dataplane"
+	"github.com/openslb/openslb/internal/plan"
+	"github.com/openslb/openslb/internal/reconcile"
+	"github.com/openslb/openslb/internal/slb"
+)
+
+// startEngine starts the data plane, empty.
+func (n *Node) startEngine(context.Context) error {
+	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane")})
+	n.onStop("data plane", n.engine.Close)
+	return nil
+}
+
+// startReconciler carries what the store holds to the data plane, and goes on
+// with every change. It returns when the first is done.
+func (n *Node) startReconciler(ctx context.Context) error {
+	n.reconciler = reconcile.New(n.store, n.engine, n.log.With("part", "reconcile"))
+	n.goes("reconciler", n.reconciler.Run)
+	return n.reconciler.WaitApplied(ctx, n.store.State().Revision)
+}
+
+// facts answers the API's questions about what the data plane sees.
+type facts struct{ n *Node }
+
+// ServerHealth implements api.Facts.
+func (f facts) ServerHealth(id slb.LoadBalancerID) []slb.ServerHealth {
+	return plan.ServerHealth(f.n.store.State(), id, f.n.engine.TargetFacts(string(id)))
+}
