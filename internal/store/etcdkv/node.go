@@ -1,0 +1,128 @@
+package etcdkv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"golang.org/x/sys/unix"
+)
+
+// node is the embedded etcd of a KV.
+type node struct {
+	cfg   Config
+	etcd  *embed.Etcd
+	lock  *os.File
+	quiet *atomic.Bool // while starting and stopping
+	maintenance
+}
+
+// Open starts etcd in this process on the data directory and returns when it
+// takes writes. It opens no TCP port. A directory that another process has gives
+// a *LockedError at once.
+func Open(ctx context.Context, cfg Config) (*KV, error) {
+	cfg = cfg.withDefaults()
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Dir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("etcd data directory: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{cfg: cfg, lock: lock, quiet: new(atomic.Bool)}
+	n.quiet.Store(true)
+	if err := n.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", dir, err), n.close())
+	}
+	n.quiet.Store(false)
+	k := newKV(v3client.New(n.etcd.Server), cfg.ProgressInterval)
+	k.node = n
+	k.begin()
+	go func() {
+		defer k.running.Done()
+		n.maintain(k.ctx, k.client)
+	}()
+	return k, nil
+}
+
+func (n *node) start(ctx context.Context) error {
+	var err error
+	if n.etcd, err = embed.StartEtcd(n.embedConfig()); err != nil {
+		return err
+	}
+	select {
+	case <-n.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-n.etcd.Err():
+		return err
+	case <-n.etcd.Server.StopNotify():
+		return errors.New("etcd stopped while it started")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (n *node) embedConfig() *embed.Config {
+	c := embed.NewConfig()
+	c.Name = "openslb"
+	c.Dir = n.cfg.Dir
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(n.cfg.Logger, n.quiet))
+
+	// One member speaks to nobody: no peer listener at all. The advertised address
+	// is a name for the member that is never dialled.
+	c.ListenPeerUrls = nil
+	c.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}}
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	c.ListenClientUrls, c.AdvertiseClientUrls = nil, []url.URL{{Scheme: "unix", Path: n.socket()}}
+	if n.socketFits() && !n.cfg.NoSocket {
+		c.ListenClientUrls = c.AdvertiseClientUrls
+	}
+	c.EnableGRPCGateway = false
+
+	// A single member elects itself after one to ten ticks, and this is most of
+	// its start. The times have no other meaning without peers.
+	c.TickMs, c.ElectionMs = tickMs, electionMs
+
+	c.QuotaBackendBytes = n.cfg.Quota
+	c.MaxTxnOps = MaxTxnOps
+	c.MaxRequestBytes = requestBytes
+	c.AutoCompactionMode = embed.CompactorModeRevision
+	c.AutoCompactionRetention = fmt.Sprint(n.cfg.RetainRevisions)
+	// A slow disk is worth a word, but not at every hiccup.
+	c.WarningApplyDuration = 500 * time.Millisecond
+	c.WarningUnaryRequestDuration = time.Second
+	return c
+}
+
+const (
+	tickMs     = 20
+	electionMs = 200
+)
+
+func (n *node) socket() string { return filepath.Join(n.cfg.Dir, "etcd.sock") }
+
+// socketFits tells whether the system can bind a socket at such a long path.
+func (n *node) socketFits() bool {
+	return len(n.socket()) < len(unix.RawSockaddrUnix{}.Path)
+}
+
+func (n *node) close() error {
+	n.quiet.Store(true)
+	if n.etcd != nil {
+		n.etcd.Close()
+		<-n.etcd.Server.StopNotify()
+	}
+	return n.lock.Close()
+}
