@@ -1,0 +1,88 @@
+package dataplane
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/openslb/openslb/internal/dataplane/l4"
+	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// frontend is one listening port at run time.
+type frontend interface {
+	// Update changes settings and pool for what comes from now on; connections go
+	// on with what they began with. The ID and the listening address never change.
+	Update(f spec.Frontend, p *pool.Pool)
+	Facts() spec.FrontendFacts
+	// Close stops accepting at once. Requests under way may finish until ctx
+	// ends; connections of layer 4 are reset.
+	Close(ctx context.Context) error
+}
+
+// builder starts a frontend. It returns when the socket listens.
+type builder func(spec.Frontend, *pool.Pool) (frontend, error)
+
+// build starts a frontend by the table.
+func (e *Engine) build(f spec.Frontend, p *pool.Pool) (frontend, error) {
+	b := e.builders[f.ID.Protocol]
+	if b == nil {
+		return nil, fmt.Errorf("protocol %q is not served", f.ID.Protocol)
+	}
+	return b(f, p)
+}
+
+// engines are the parts that the frontends of one layer share. Each starts with
+// its first frontend, so that a node pays for what it uses, and a part that
+// cannot start is an error of the frontends that want it.
+type engines struct {
+	log   *slog.Logger
+	loops int
+
+	mu sync.Mutex
+	l4 *l4.Engine
+}
+
+// builders is the table of protocols. A new one needs a row here.
+func (e *engines) builders() map[spec.Protocol]builder {
+	return map[spec.Protocol]builder{
+		spec.TCP: func(f spec.Frontend, p *pool.Pool) (frontend, error) {
+			engine, err := e.layer4()
+			if err != nil {
+				return nil, err
+			}
+			return orNil(engine.NewTCP(f, p))
+		},
+	}
+}
+
+// orNil keeps a nil pointer from becoming a frontend that is not nil.
+func orNil[F frontend](f F, err error) (frontend, error) {
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (e *engines) layer4() (*l4.Engine, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.l4 == nil {
+		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops})
+		if err != nil {
+			return nil, err
+		}
+		e.l4 = engine
+	}
+	return e.l4, nil
+}
+
+func (e *engines) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.l4 != nil {
+		e.l4.Close()
+	}
+}
