@@ -43,7 +43,7 @@ type Options struct {
 	// gets one of its own.
 	Budget *Budget
 	// Pipes is the greatest number of splice pipes in use at once. 0: a share of
-	// the budget.
+	// the budget; less: none.
 	Pipes int
 }
 
@@ -166,7 +166,7 @@ func (l *Loop) open() error {
 }
 
 func (l *Loop) closeAll() {
-	l.pipes.closeAll()
+	l.pipes.closeAll(l.Budget)
 	for _, fd := range []int{l.wakeFD, l.timerFD} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -178,6 +178,10 @@ func (l *Loop) closeAll() {
 // Now is the time of the current turn in nanoseconds, on a clock that only
 // runs forward and starts at an arbitrary point.
 func (l *Loop) Now() int64 { return l.now }
+
+// Turn counts the turns in which there was something to do. A handler that is
+// called in one turn and the next had more to do than it did.
+func (l *Loop) Turn() int64 { return l.turns }
 
 // Post has fn called on the loop, after what was posted before. It may be called
 // from anywhere. False says that the loop is closed and fn will not be called.

@@ -87,6 +87,10 @@ func (l *Loop) TakePipe() *Pipe {
 	return &Pipe{r: fds[0], w: fds[1]}
 }
 
+// IdlePipes is how many pipes are kept open for the next transfer; each holds
+// two descriptors of the budget. On a closed loop there are none.
+func (l *Loop) IdlePipes() int { return len(l.pipes.idle) }
+
 // PutPipe takes a pipe back. One that still holds data is closed, since its
 // data must not reach another connection.
 func (l *Loop) PutPipe(p *Pipe) {
@@ -104,9 +108,10 @@ func (p *Pipe) close() {
 	unix.Close(p.w)
 }
 
-func (p *pipes) closeAll() {
+func (p *pipes) closeAll(b *Budget) {
 	for _, one := range p.idle {
 		one.close()
+		b.Give(2)
 	}
 	p.idle = nil
 }

@@ -1,0 +1,160 @@
+// Package l4 forwards TCP connections on event loops.
+//
+// Each loop has a listening socket of its own for every frontend and keeps what
+// it accepts: a connection never changes loops, needs no lock, no goroutine
+// and, in the long run, no allocation. An idle connection holds its place in a
+// slab and two descriptors, nothing else: data passes through the loop's one
+// buffer, or through a pipe lent for as long as bulk data moves.
+package l4
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/loop"
+)
+
+// Options are the settings of an engine. The zero value works.
+type Options struct {
+	Logger *slog.Logger // nil: slog.Default
+	// Loops is the number of event loops; 0: one for each processor Go may use.
+	Loops int
+	// Budget limits descriptors, two for each connection; nil: one of its own,
+	// from the limit of the process.
+	Budget *loop.Budget
+	// ConnectTimeout is how long one server has to accept a connection before
+	// another is tried; 0: 5 s. All tries together get three times as long.
+	ConnectTimeout time.Duration
+
+	pipes int // of each loop; for tests, 0: the loop's default
+}
+
+const (
+	defaultConnectTimeout = 5 * time.Second
+	connectRounds         = 3
+)
+
+// Engine owns the loops that the frontends share.
+type Engine struct {
+	log            *slog.Logger
+	workers        []*worker
+	budget         *loop.Budget
+	connectTimeout time.Duration
+	shortage       throttle // of log lines on missing descriptors
+
+	mu        sync.Mutex
+	closed    bool
+	frontends map[*TCP]struct{}
+}
+
+// worker is a loop with what its connections share. Only the loop uses it.
+type worker struct {
+	engine *Engine
+	loop   *loop.Loop
+	conns  loop.Slab[conn]
+	stash  stash
+}
+
+// NewEngine starts the loops.
+func NewEngine(o Options) (*Engine, error) {
+	e := &Engine{
+		log:            o.Logger,
+		budget:         o.Budget,
+		connectTimeout: o.ConnectTimeout,
+		frontends:      make(map[*TCP]struct{}),
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.connectTimeout <= 0 {
+		e.connectTimeout = defaultConnectTimeout
+	}
+	if e.budget == nil {
+		b, err := loop.NewBudget()
+		if err != nil {
+			return nil, fmt.Errorf("layer 4 engine: %w", err)
+		}
+		e.budget = b
+	}
+	n := o.Loops
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	for range n {
+		l, err := loop.New(loop.Options{Logger: e.log, Budget: e.budget, Pipes: o.pipes})
+		if err != nil {
+			e.closeLoops()
+			return nil, fmt.Errorf("layer 4 engine: %w", err)
+		}
+		e.workers = append(e.workers, &worker{engine: e, loop: l})
+	}
+	e.log.Debug("layer 4 engine started", "loops", n, "descriptors", e.budget.Limit(), "descriptor_limit", e.budget.System())
+	return e, nil
+}
+
+// Connections is how many connections fit at once, as the process's limit of
+// descriptors has it.
+func (e *Engine) Connections() int { return e.budget.Limit() / 2 }
+
+// Close closes all frontends, resetting their connections, and ends the loops.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.closed = true
+	open := make([]*TCP, 0, len(e.frontends))
+	for t := range e.frontends {
+		open = append(open, t)
+	}
+	e.mu.Unlock()
+	for _, t := range open {
+		t.close()
+		<-t.done
+	}
+	e.closeLoops()
+}
+
+func (e *Engine) closeLoops() {
+	for _, w := range e.workers {
+		w.loop.Close()
+	}
+}
+
+var errClosed = errors.New("layer 4 engine is closed")
+
+func (e *Engine) add(t *TCP) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.frontends[t] = struct{}{}
+	return nil
+}
+
+func (e *Engine) remove(t *TCP) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.frontends, t)
+}
+
+// throttle lets one event through in a while.
+type throttle struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+const throttleGap = time.Minute
+
+func (t *throttle) allow() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if now.Before(t.next) {
+		return false
+	}
+	t.next = now.Add(throttleGap)
+	return true
+}

@@ -1,0 +1,196 @@
+package l4
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/balance"
+	"github.com/openslb/openslb/internal/dataplane/loop"
+	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/sock"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+const (
+	// acceptMost is how many connections are accepted before others get a turn.
+	acceptMost = 64
+	// acceptPause is how long accepting rests when descriptors have run out.
+	acceptPause = 50 * time.Millisecond
+	// closeMost is how many connections are reset before others get a turn.
+	closeMost = 256
+)
+
+// port is a frontend's part on one loop: its listening socket, its connections
+// and its counters. Only the counters may be read elsewhere.
+type port struct {
+	tcp    *TCP
+	worker *worker
+	fd     int // -1: closed
+	handle loop.Handle
+	pause  loop.Timer
+	batch  int   // how many connections to accept at one event
+	turn   int64 // of the loop, when connections were last accepted
+	conns  *conn // list of all
+
+	// An early exchange reads what the client sent with its hand-shake and sends
+	// it to the server at once, without a turn of the loop in between. Where
+	// that keeps failing it is tried more and more rarely.
+	earlySkip  int
+	earlyDelay int
+
+	_        [64]byte // the counters are written often: keep them off other loops' lines
+	active   atomic.Int64
+	accepted atomic.Uint64
+	dropped  atomic.Uint64
+	bytesIn  atomic.Uint64
+	bytesOut atomic.Uint64
+	_        [64]byte
+}
+
+// open begins to accept.
+func (p *port) open() (err error) {
+	p.batch = 1
+	p.pause.Expirer = resume{p}
+	p.handle, err = p.worker.loop.Register(p.fd, loop.Readable|loop.Repeat, p)
+	return err
+}
+
+// Ready accepts connections. While the socket is ready in turn after turn the
+// batches grow; otherwise one accept is enough and saves the one that would find
+// nothing.
+func (p *port) Ready(loop.Events) {
+	turn := p.worker.loop.Turn()
+	if turn == p.turn+1 {
+		p.batch = min(2*p.batch, acceptMost)
+	} else {
+		p.batch = 1
+	}
+	p.turn = turn
+	for range p.batch {
+		fd, remote, errno := sock.Accept(p.fd)
+		if errno != 0 {
+			p.turn = 0
+			if errno != syscall.EAGAIN {
+				p.rest(errno)
+			}
+			return
+		}
+		p.begin(fd, remote)
+	}
+}
+
+// Abort is called if accepting panicked; it goes on with the next connection.
+func (p *port) Abort() {}
+
+// rest stops accepting for a moment: descriptors or memory ran out, and the
+// connections that wait would wake the loop without end.
+func (p *port) rest(errno syscall.Errno) {
+	if p.tcp.engine.shortage.allow() {
+		p.tcp.engine.log.Error("cannot accept connections; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
+			"listener", p.tcp.addr.String(), "error", errno)
+	}
+	if p.worker.loop.Modify(p.handle, loop.Repeat) == nil {
+		p.worker.loop.Arm(&p.pause, acceptPause)
+	}
+}
+
+// resume ends a rest.
+type resume struct{ p *port }
+
+func (r resume) Expired() {
+	if r.p.fd >= 0 {
+		_ = r.p.worker.loop.Modify(r.p.handle, loop.Readable|loop.Repeat)
+	}
+}
+
+// begin takes on a client's connection and starts to connect it to a server.
+func (p *port) begin(fd int, remote netip.AddrPort) {
+	p.accepted.Add(1)
+	if !p.worker.engine.budget.Take(2) {
+		p.dropped.Add(1)
+		sock.Reset(fd)
+		if p.tcp.engine.shortage.allow() {
+			p.tcp.engine.log.Error("connection refused: no descriptors left for more; raise the limit (LimitNOFILE= or ulimit -n)",
+				"listener", p.tcp.addr.String(), "limit", p.worker.engine.budget.System(), "connections", p.worker.engine.Connections())
+		}
+		return
+	}
+	s := p.tcp.now.Load()
+	c := p.worker.conns.Get()
+	c.init(p, s, fd, remote.Addr())
+	if s.pool != nil {
+		switch s.pool.Scheduler() {
+		case spec.SCH:
+			c.key = balance.HashSource(remote.Addr())
+		case spec.TCH:
+			dst := s.listen
+			if dst.Addr().IsUnspecified() {
+				if local, err := sock.LocalAddr(fd); err == nil {
+					dst = local
+				}
+			}
+			c.key = balance.HashFlow(remote, dst)
+		}
+	}
+	c.start(c.choose(s))
+}
+
+// choose finds the server for a new connection.
+func (c *conn) choose(s *settings) *pool.Member {
+	if s.pool == nil {
+		return nil
+	}
+	if s.affinity == nil {
+		return s.pool.Pick(c.key)
+	}
+	now := c.port.worker.loop.Now()
+	if m := s.affinity.get(c.source, now, s.persistence); m != nil {
+		return m
+	}
+	m := s.pool.Pick(c.key)
+	if m == nil {
+		return nil
+	}
+	return s.affinity.put(c.source, m, now, s.persistence)
+}
+
+// early reports whether to try an early exchange now.
+func (p *port) early() bool {
+	if p.earlySkip > 0 {
+		p.earlySkip--
+		return false
+	}
+	return true
+}
+
+// learn takes note of how an early exchange went.
+func (p *port) learn(worked bool) {
+	if worked {
+		p.earlyDelay = 0
+		return
+	}
+	const most = 256
+	p.earlyDelay = min(2*p.earlyDelay+1, most)
+	p.earlySkip = p.earlyDelay
+}
+
+// close stops accepting, resets the connections and calls finished. With many
+// connections it goes on in later turns.
+func (p *port) close(finished func()) {
+	if p.fd >= 0 {
+		p.worker.loop.Disarm(&p.pause)
+		p.worker.loop.Release(p.handle)
+		sock.Close(p.fd)
+		p.fd = -1
+	}
+	for range closeMost {
+		if p.conns == nil {
+			finished()
+			return
+		}
+		p.conns.reset()
+	}
+	p.worker.loop.Post(func() { p.close(finished) })
+}
