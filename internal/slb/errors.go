@@ -66,10 +66,10 @@ var (
 	ErrServerType       = &Error{400, "InvalidParameter", "The type is invalid."}
 	// ErrNetworkType is the one error that the reference page of
 	// AddBackendServers lists.
-	ErrNetworkType      = &Error{400, "InvalidParameter", "The specified load balancer does not support the network type of the ECS instance."}
-	ErrNetworkMixed     = &Error{400, "InvalidBackendServers.Inconsistent", "All BackendServers on one Specified LoadBalancer have to be in the same vpc or all classic"}
-	ErrServerQuota      = &Error{400, "InstanceBackendServerNumberOverLimit", "The number of backend servers on the load balancer exceeds the limit."}
-	ErrAttachmentsQuota = &Error{400, "OverQuota", "The Total is over the quota."}
+	ErrNetworkType  = &Error{400, "InvalidParameter", "The specified load balancer does not support the network type of the ECS instance."}
+	ErrNetworkMixed = &Error{400, "InvalidBackendServers.Inconsistent", "All BackendServers on one Specified LoadBalancer have to be in the same vpc or all classic"}
+	ErrServerQuota  = &Error{400, "InstanceBackendServerNumberOverLimit", "The number of backend servers on the load balancer exceeds the limit."}
+	ErrQuota        = &Error{400, "OverQuota", "The Total is over the quota."}
 )
 
 // Errors about listeners.
