@@ -111,6 +111,19 @@ func (e *Engine) Sync(ctx context.Context, cfg spec.Config) error {
 	return errors.Join(errs...)
 }
 
+// InstanceError is what went wrong with one load balancer. The errors of Sync
+// and Apply consist of these.
+type InstanceError struct {
+	ID  string // Instance.ID
+	Err error
+}
+
+// Error names the load balancer.
+func (e *InstanceError) Error() string { return "load balancer " + e.ID + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InstanceError) Unwrap() error { return e.Err }
+
 // Apply makes the engine run one load balancer as inst says; nil takes it away.
 // It may be repeated, and repeating it tries again what could not be started.
 // When it returns, the listening sockets are as wanted; requests under way on a
@@ -124,13 +137,20 @@ func (e *Engine) Apply(ctx context.Context, id string, inst *spec.Instance) erro
 	for {
 		in, err := e.instance(id, inst != nil)
 		if in == nil {
-			return err
+			return wrap(id, err)
 		}
 		if applied, err := in.apply(ctx, inst); applied {
-			return err
+			return wrap(id, err)
 		}
 		// Another Apply had just taken this one away; begin with a new one.
 	}
+}
+
+func wrap(id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &InstanceError{id, err}
 }
 
 // instance finds the load balancer, or makes an empty one. It answers nil when

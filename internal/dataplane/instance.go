@@ -66,7 +66,7 @@ func (in *instance) apply(ctx context.Context, want *spec.Instance) (bool, error
 		return true, nil
 	}
 	if err := ctx.Err(); err != nil {
-		return true, fmt.Errorf("load balancer %s: %w", in.id, err)
+		return true, err
 	}
 	if want == in.applied {
 		return true, nil
@@ -140,11 +140,11 @@ func (in *instance) updateFrontends(want []spec.Frontend) error {
 			f = &running[frontend, spec.Frontend]{spec: s, err: err}
 		default:
 			// It runs and stays open; the new settings are of no use to it.
-			errs = append(errs, in.frontendError(s, err))
+			errs = append(errs, frontendError(s, err))
 			continue
 		}
 		if f.err != nil {
-			errs = append(errs, in.frontendError(s, f.err))
+			errs = append(errs, frontendError(s, f.err))
 		}
 		in.mu.Lock()
 		in.frontends[s.ID] = f
@@ -153,8 +153,8 @@ func (in *instance) updateFrontends(want []spec.Frontend) error {
 	return errors.Join(errs...)
 }
 
-func (in *instance) frontendError(s spec.Frontend, err error) error {
-	return fmt.Errorf("load balancer %s: listener %s:%d: %w", in.id, s.ID.Protocol, s.ID.Port, err)
+func frontendError(s spec.Frontend, err error) error {
+	return fmt.Errorf("listener %s:%d: %w", s.ID.Protocol, s.ID.Port, err)
 }
 
 // poolOf finds the frontend's pool; a redirect has none.
