@@ -116,7 +116,7 @@ func (s *Store) watch(ctx context.Context) error {
 func (s *Store) logBad(before, after *snapshot) {
 	for key, b := range after.bad {
 		if was := before.bad[key]; was == nil || was.revision != b.revision {
-			s.log.Error("a stored value cannot be used; its predecessor stays in force", "err", b)
+			s.log.Error("a stored value cannot be used; its predecessor stays in force", "err", b.err)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func (sn *snapshot) set(p kv.Pair, deleted bool) (Change, bool) {
 		if bad == nil {
 			bad = make(map[string]*badValue)
 		}
-		bad[p.Key] = &badValue{ValueError{p.Key, err}, p.ModRevision}
+		bad[p.Key] = &badValue{&ValueError{p.Key, err}, p.ModRevision}
 		sn.bad = bad
 		return Change{}, false
 	}

@@ -65,7 +65,7 @@ type snapshot struct {
 }
 
 type badValue struct {
-	ValueError
+	err      *ValueError
 	revision int64
 }
 
@@ -99,7 +99,7 @@ func New(ctx context.Context, k kv.KV, opts Options) (*Store, error) {
 	if len(snap.bad) > 0 {
 		var errs []error
 		for _, key := range slices.Sorted(maps.Keys(snap.bad)) {
-			errs = append(errs, snap.bad[key])
+			errs = append(errs, snap.bad[key].err)
 		}
 		return nil, fmt.Errorf("read the store: %w", errors.Join(errs...))
 	}

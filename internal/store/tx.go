@@ -42,6 +42,13 @@ func newTx(snap *snapshot) *Tx {
 // not recorded as read, and the transaction's own writes are not in it.
 func (tx *Tx) State() *slb.State { return &tx.snap.State }
 
+// refuse makes the transaction fail, since it has read what cannot be used.
+func (tx *Tx) refuse(b *badValue) {
+	if b != nil && tx.err == nil {
+		tx.err = b.err
+	}
+}
+
 // txn is what the transaction has read and written.
 func (tx *Tx) txn() (kv.Txn, error) {
 	var t kv.Txn
@@ -157,9 +164,7 @@ func (t *TxTable[T]) record(key string) {
 	}
 	t.reads[key] = t.base.RevisionOf(key)
 	if bad := t.tx.snap.bad; len(bad) > 0 {
-		if err := bad[t.kind.prefix+key]; err != nil && t.tx.err == nil {
-			t.tx.err = err
-		}
+		t.tx.refuse(bad[t.kind.prefix+key])
 	}
 }
 
@@ -168,9 +173,9 @@ func (t *TxTable[T]) recordRange(prefix string, created bool) {
 	if !slices.Contains(t.ranges, c) {
 		t.ranges = append(t.ranges, c)
 	}
-	for key, err := range t.tx.snap.bad {
-		if strings.HasPrefix(key, c.Prefix) && t.tx.err == nil {
-			t.tx.err = err
+	for key, b := range t.tx.snap.bad {
+		if strings.HasPrefix(key, c.Prefix) {
+			t.tx.refuse(b)
 		}
 	}
 }
