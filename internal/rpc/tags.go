@@ -45,7 +45,7 @@ type paramSet struct {
 
 var (
 	paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
-	knownTags = regexp.MustCompile(`^(param|alias|default|range|minlen|maxlen|pattern|enum|unit|allowempty|jsonparam|err|missing|listmax)$`)
+	knownTags = regexp.MustCompile(`^(param|alias|default|range|minlen|maxlen|pattern|enum|unit|allowempty|jsonparam|err|missing|listmax|out|json|doc)$`)
 )
 
 // defaultListMax bounds a list whose field sets no listmax.
@@ -275,7 +275,7 @@ var tagKey = regexp.MustCompile(`([A-Za-z_]+):"(?:[^"\\]|\\.)*"`)
 // checkTagKeys refuses a misspelled tag, which Go itself would pass over.
 func checkTagKeys(tag string) error {
 	for _, m := range tagKey.FindAllStringSubmatch(tag, -1) {
-		if !knownTags.MatchString(m[1]) && m[1] != "json" && m[1] != "doc" {
+		if !knownTags.MatchString(m[1]) {
 			return fmt.Errorf("unknown tag %q", m[1])
 		}
 	}
