@@ -17,8 +17,8 @@ type callCmd struct {
 	Signature  string `help:"Signature to use (${enum})." enum:"v1,v1-sha256,v3" default:"v1"`
 	Format     string `help:"Format of the answer (${enum})." enum:"json,xml" default:"json"`
 	Method     string `help:"HTTP method (${enum})." enum:"GET,POST" default:"POST"`
-	Product    string `help:"Product of the action; known from its name for what OpenSLB serves." placeholder:"NAME"`
-	APIVersion string `help:"Version of the product's API; known from the action like the product." name:"version" placeholder:"DATE"`
+	Product    string `help:"Product of the action, when its name does not tell: Slb, OpenSLB, Sts, Location, Vpc, Ecs." placeholder:"NAME"`
+	APIVersion string `help:"Version of the product's API, for one that OpenSLB does not know." name:"version" placeholder:"DATE"`
 	Raw        bool   `help:"Print the answer as it came, also on a terminal."`
 }
 
@@ -36,18 +36,20 @@ func (c *callCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	api.Signature, api.Format, api.Method = c.Signature, strings.ToUpper(c.Format), c.Method
-	if c.Product != "" {
-		api.Product = c.Product
-	}
-	if c.APIVersion != "" {
+	switch {
+	case c.APIVersion != "":
 		api.Version = c.APIVersion
+	case c.Product != "":
+		if api.Version, err = versionOfProduct(c.Product); err != nil {
+			return err
+		}
 	}
 	body, err := api.Call(ctx, c.Action, params)
 	if err != nil {
 		return t.explain(err)
 	}
 	if c.Format == "json" && isTerminal(s.out) && !c.Raw {
-		body = formatJSON(body, answerWidth)
+		body = formatJSON(body, terminalWidth(s.out))
 	}
 	return writeLine(s.out, body)
 }

@@ -80,15 +80,16 @@ func (c *connection) resolve() (target, error) {
 	return t, nil
 }
 
-// client returns a client for the action, whose name decides the product.
+// client returns a client for the action, whose name decides the version.
 func (t target) client(action string) (*client.Client, error) {
 	hc, err := httpClient(t)
 	if err != nil {
 		return nil, err
 	}
-	c := &client.Client{Endpoint: t.Endpoint, KeyID: t.KeyID, Secret: t.Secret, Region: t.Region, HTTP: hc}
-	c.Product, c.Version = productOf(action)
-	return c, nil
+	return &client.Client{
+		Endpoint: t.Endpoint, KeyID: t.KeyID, Secret: t.Secret, Region: t.Region,
+		Version: versionOf(action), HTTP: hc,
+	}, nil
 }
 
 // explain adds to an API error what the caller can do about it.

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// answerWidth is the width that formatted answers try to keep.
-const answerWidth = 100
-
 // formatJSON lays JSON text out for reading: whatever fits into width stays on
 // one line, the rest is broken and indented. Keys keep their order. Text that
 // is no JSON is returned as it is.

@@ -25,8 +25,8 @@ type accessKey struct {
 	AccessKeyID     string `json:"AccessKeyId"`
 	AccessKeySecret string `json:",omitempty"`
 	Status          string
-	Description     string
 	CreateTime      string
+	Description     string
 }
 
 func (c *keyCreateCmd) Run(ctx context.Context, s streams) error {
@@ -38,10 +38,11 @@ func (c *keyCreateCmd) Run(ctx context.Context, s streams) error {
 	if err := c.do(ctx, "CreateAccessKey", params, &a); err != nil {
 		return err
 	}
+	key := a.AccessKey
 	if c.JSON {
-		return writeJSON(s.out, a.AccessKey)
+		return writeJSON(s.out, key)
 	}
-	_, err := fmt.Fprintf(s.out, "AccessKeyId      %s\nAccessKeySecret  %s\n", a.AccessKey.AccessKeyID, a.AccessKey.AccessKeySecret)
+	_, err := fmt.Fprintf(s.out, "AccessKeyId      %s\nAccessKeySecret  %s\n", key.AccessKeyID, key.AccessKeySecret)
 	return err
 }
 

@@ -52,7 +52,7 @@ func (c *quickstartCmd) Run(ctx context.Context, s streams) (err error) {
 	c.introduce(s.out, n)
 	result, closeSamples, err := quickstart.Run(ctx, quickstart.Config{
 		Command: commandRunner(n),
-		Format:  func(answer []byte) []byte { return formatJSON(answer, answerWidth) },
+		Format:  func(answer []byte) []byte { return formatJSON(answer, terminalWidth(s.out)) },
 		Quote:   shellQuote,
 		Out:     s.out,
 		Color:   !c.NoColor && os.Getenv("NO_COLOR") == "" && isTerminal(s.out),

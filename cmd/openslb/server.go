@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,22 +15,22 @@ import (
 type serverCmd struct {
 	Add    serverAddCmd    `cmd:"" help:"Put a server into the register."`
 	List   serverListCmd   `cmd:"" help:"List the register."`
-	Set    serverSetCmd    `cmd:"" help:"Take a server out of traffic or put it back."`
+	Set    serverSetCmd    `cmd:"" help:"Change a server, take it out of traffic or put it back."`
 	Remove serverRemoveCmd `cmd:"" help:"Take a server out of the register."`
 }
 
-type serverAddCmd struct {
-	connection `embed:""`
-	ID         string            `arg:"" help:"Identifier of the server, as AddBackendServers will name it."`
-	IP         []string          `required:"" name:"ip" help:"Private address; the first is used unless an entry names another." placeholder:"ADDR"`
-	Name       string            `help:"Name for people." placeholder:"NAME"`
-	Zone       string            `help:"Zone of the server." placeholder:"ZONE"`
-	VPC        string            `name:"vpc" help:"Network of the server; without it the server fits every balancer." placeholder:"ID"`
-	Tag        map[string]string `help:"Tag of the server." placeholder:"KEY=VALUE"`
+// serverSettings are what can be told about a server.
+type serverSettings struct {
+	IP   []string          `name:"ip" help:"Private address; the first is used unless an entry of a group names another." placeholder:"ADDR"`
+	Name string            `help:"Name for people." placeholder:"NAME"`
+	Zone string            `help:"Zone of the server." placeholder:"ZONE"`
+	VPC  string            `name:"vpc" help:"Network of the server; without one it fits every balancer." placeholder:"ID"`
+	Tag  map[string]string `help:"Tag of the server." placeholder:"KEY=VALUE"`
 }
 
-func (c *serverAddCmd) Run(ctx context.Context, s streams) error {
-	params := map[string]string{"ServerId": c.ID}
+// params are the API's parameters for what was given.
+func (c *serverSettings) params() map[string]string {
+	params := make(map[string]string)
 	for i, ip := range c.IP {
 		params["Address."+strconv.Itoa(i+1)] = ip
 	}
@@ -42,6 +43,27 @@ func (c *serverAddCmd) Run(ctx context.Context, s streams) error {
 		prefix := "Tag." + strconv.Itoa(i+1)
 		params[prefix+".Key"], params[prefix+".Value"] = key, c.Tag[key]
 	}
+	return params
+}
+
+type serverAddCmd struct {
+	connection     `embed:""`
+	serverSettings `embed:""`
+	ID             string `arg:"" help:"Identifier of the server, as AddBackendServers will name it."`
+	Status         string `enum:"Running,Stopped" default:"Running" help:"Running, or Stopped: known, but not used (${enum})."`
+}
+
+// Validate implements kong's check of a command.
+func (c *serverAddCmd) Validate() error {
+	if len(c.IP) == 0 {
+		return errors.New("--ip is missing: where is the server?")
+	}
+	return nil
+}
+
+func (c *serverAddCmd) Run(ctx context.Context, s streams) error {
+	params := c.params()
+	params["ServerId"], params["Status"] = c.ID, c.Status
 	if err := c.do(ctx, "RegisterServer", params, nil); err != nil {
 		return err
 	}
@@ -112,17 +134,37 @@ func (c *serverListCmd) list(ctx context.Context) ([]json.RawMessage, error) {
 }
 
 type serverSetCmd struct {
-	connection `embed:""`
-	ID         string `arg:"" help:"Identifier of the server."`
-	Status     string `required:"" enum:"Running,Stopped" help:"Running, or Stopped: no balancer uses it (${enum})."`
+	connection     `embed:""`
+	serverSettings `embed:""`
+	ID             string `arg:"" help:"Identifier of the server."`
+	Status         string `enum:"Running,Stopped,unchanged" default:"unchanged" help:"Running, or Stopped: no balancer sends it traffic (${enum})."`
+}
+
+// unchanged stands for a status that the command is not to touch.
+const unchanged = "unchanged"
+
+// Validate implements kong's check of a command.
+func (c *serverSetCmd) Validate() error {
+	if c.Status == unchanged && len(c.params()) == 0 {
+		return errors.New("nothing to set: give --status or another setting")
+	}
+	return nil
 }
 
 func (c *serverSetCmd) Run(ctx context.Context, s streams) error {
-	err := c.do(ctx, "SetServerStatus", map[string]string{"ServerId": c.ID, "Status": c.Status}, nil)
-	if err != nil {
-		return err
+	if params := c.params(); len(params) > 0 {
+		params["ServerId"] = c.ID
+		if err := c.do(ctx, "ModifyServer", params, nil); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(s.out, "%s is %s\n", c.ID, c.Status)
+	if c.Status != unchanged {
+		params := map[string]string{"ServerId": c.ID, "Status": c.Status}
+		if err := c.do(ctx, "SetServerStatus", params, nil); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "%s is changed\n", c.ID)
 	return err
 }
 

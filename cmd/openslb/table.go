@@ -31,5 +31,5 @@ func writeJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeLine(w, formatJSON(text, answerWidth))
+	return writeLine(w, formatJSON(text, terminalWidth(w)))
 }

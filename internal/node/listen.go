@@ -48,10 +48,10 @@ func clientHostPort(addr net.Addr) string {
 	if !ok {
 		return addr.String()
 	}
-	ap := tcp.AddrPort()
-	if ap.Addr().IsUnspecified() {
+	ip := tcp.AddrPort().Addr().Unmap()
+	if ip.IsUnspecified() {
 		// A wildcard socket of either family takes IPv4, see net.Listen.
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port()).String()
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
+	return netip.AddrPortFrom(ip, tcp.AddrPort().Port()).String()
 }

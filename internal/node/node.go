@@ -138,9 +138,14 @@ func (n *Node) goes(name string, run func(context.Context) error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := run(ctx); ctx.Err() == nil {
-			n.fail(fmt.Errorf("%s ended: %w", name, err))
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return // it was told to
 		}
+		if err == nil {
+			err = errors.New("no reason given")
+		}
+		n.fail(fmt.Errorf("%s ended by itself: %w", name, err))
 	}()
 	n.onStop(name, func(context.Context) error {
 		cancel()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/openslb/openslb/internal/api"
@@ -21,17 +22,17 @@ const apiShutdown = 3 * time.Second
 
 // startAPI opens the API to callers, on the port that has been taken before.
 func (n *Node) startAPI(context.Context) error {
-	cert, caFile, err := localca.Ensure(n.data.file("tls"), n.certificateNames())
+	cert, err := localca.NewHolder(n.data.file("tls"), n.certificateNames())
 	if err != nil {
 		return fmt.Errorf("certificate of the API: %w", err)
 	}
-	n.caFile = caFile
+	n.caFile = cert.CAFile()
 	if err := n.announce(); err != nil {
 		return err
 	}
 	server := rpc.NewServer(rpc.ServerOptions{
 		Handler:         n.handler(),
-		TLS:             &tls.Config{Certificates: []tls.Certificate{cert}},
+		TLS:             &tls.Config{GetCertificate: cert.GetCertificate},
 		Logger:          n.log.With("part", "api"),
 		ShutdownTimeout: apiShutdown,
 	})
@@ -81,11 +82,11 @@ func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 }
 
 // certificateNames are the names and addresses by which clients may call the
-// node over TLS.
+// node over TLS, beside localhost and the loopback addresses.
 func (n *Node) certificateNames() []string {
-	names := []string{"localhost", "127.0.0.1", "::1"}
+	names := slices.Clone(n.cfg.ServerNames)
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
 	}
-	return append(names, n.cfg.ServerNames...)
+	return names
 }

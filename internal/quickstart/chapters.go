@@ -2,9 +2,9 @@ package quickstart
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // The sample servers. The first two are those of the reference page of
@@ -16,8 +16,8 @@ var serverIDs = []string{
 	"i-2zeopenslbsample0004",
 }
 
-// Run tells the story. The sample servers run until close is called. The error
-// joins every claim that did not hold, or says which step failed.
+// Run tells the story. The sample servers run until closeSamples is called. The
+// error says which claims did not hold, or which step failed.
 func Run(ctx context.Context, cfg Config) (result Result, closeSamples func(), err error) {
 	samples, err := startSamples(serverIDs)
 	if err != nil {
@@ -40,10 +40,14 @@ func (s *story) tell(ctx context.Context) error {
 	}
 	for i, chapter := range chapters {
 		if err := chapter(ctx, i+1); err != nil {
-			return errors.Join(append(s.faults, err)...)
+			return err
 		}
 	}
-	return errors.Join(s.faults...)
+	if len(s.untrue) > 0 {
+		return fmt.Errorf("%d of %d claims did not hold, see NOT TRUE above: %s",
+			len(s.untrue), s.claims, strings.Join(s.untrue, "; "))
+	}
+	return nil
 }
 
 func (s *story) register(ctx context.Context, n int) error {

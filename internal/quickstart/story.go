@@ -39,7 +39,7 @@ type story struct {
 	httpPort int
 	tcpPort  int
 	claims   int
-	faults   []error
+	untrue   []string // the claims that did not hold
 }
 
 // style is an ANSI colour, used only when Config.Color is set.
@@ -66,7 +66,7 @@ func (s *story) title(n int, text string) {
 
 func (s *story) note(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
 
-// claim checks what the story asserts: nil faults is kept.
+// claim checks what the story asserts, and tells every fault.
 func (s *story) claim(text string, faults ...error) {
 	s.claims++
 	err := errors.Join(faults...)
@@ -78,7 +78,7 @@ func (s *story) claim(text string, faults ...error) {
 	for line := range strings.Lines(err.Error()) {
 		s.note("   %s", strings.TrimSuffix(line, "\n"))
 	}
-	s.faults = append(s.faults, fmt.Errorf("%s: %w", text, err))
+	s.untrue = append(s.untrue, text)
 }
 
 // command prints and runs one command line, and prints and decodes its answer.
