@@ -244,6 +244,5 @@ func (e *Engine) Close(ctx context.Context) error {
 	// 3. The checks, whose verdicts no pool wants any more.
 	e.checks.Close()
 	// 4. The loops last: frontends needed them to close their connections.
-	e.engines.close()
-	return err
+	return errors.Join(err, e.engines.close(ctx))
 }

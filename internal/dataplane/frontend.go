@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/openslb/openslb/internal/dataplane/l4"
+	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -43,6 +44,7 @@ type engines struct {
 
 	mu sync.Mutex
 	l4 *l4.Engine
+	l7 *l7.Engine
 }
 
 // builders is the table of protocols. A new one needs a row here.
@@ -55,6 +57,7 @@ func (e *engines) builders() map[spec.Protocol]builder {
 			}
 			return orNil(engine.NewTCP(f, p))
 		},
+		spec.HTTP: func(f spec.Frontend, p *pool.Pool) (frontend, error) { return orNil(e.layer7().NewHTTP(f, p)) },
 	}
 }
 
@@ -79,10 +82,24 @@ func (e *engines) layer4() (*l4.Engine, error) {
 	return e.l4, nil
 }
 
-func (e *engines) close() {
+func (e *engines) layer7() *l7.Engine {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.l7 == nil {
+		e.l7 = l7.NewEngine(l7.Options{Logger: e.log})
+	}
+	return e.l7
+}
+
+// close ends the parts whose frontends are all closed.
+func (e *engines) close(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.l4 != nil {
 		e.l4.Close()
 	}
+	if e.l7 != nil {
+		return e.l7.Close(ctx)
+	}
+	return nil
 }

@@ -1,0 +1,174 @@
+// Package metrics exports what the data plane saw to Prometheus. It is the one
+// place that knows the names, labels and units; the parts that count know none
+// of it.
+//
+// Everything is read when a scrape asks for it. Between scrapes the figures
+// cost nothing here, and a frontend that is gone leaves no series behind.
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// Source is where the figures come from: a *dataplane.Engine.
+type Source interface {
+	FrontendFacts() []spec.FrontendFacts
+	TargetFacts(instance string) []spec.TargetFacts
+}
+
+// NewRegistry returns a registry of its own with the data plane, the process,
+// the Go runtime and the build. More collectors may be registered on it.
+func NewRegistry(s Source) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		NewCollector(s),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewGoCollector(),
+		collectors.NewBuildInfoCollector(),
+	)
+	return r
+}
+
+// Labels. A listener is named by the first three, a server by all but class.
+const (
+	labelBalancer = "load_balancer"
+	labelProtocol = "protocol" // tcp, udp, http, https
+	labelPort     = "port"     // of the listener
+	labelClass    = "class"    // of an answer: 1xx to 5xx, other
+	labelPool     = "pool"
+	labelServer   = "server"
+	labelAddress  = "address" // ip:port of the server
+	labelHealth   = "health"  // up, down, unknown
+)
+
+var frontendLabels = []string{labelBalancer, labelProtocol, labelPort}
+
+// series is one metric with a single value per frontend.
+type series struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	layer int // 0: every frontend; 7: those of layer 7
+	value func(*spec.FrontendFacts) uint64
+}
+
+func frontendSeries(name, help string, kind prometheus.ValueType, layer int, value func(*spec.FrontendFacts) uint64) series {
+	return series{prometheus.NewDesc("openslb_frontend_"+name, help, frontendLabels, nil), kind, layer, value}
+}
+
+// The metrics of a frontend. The vendor's name of the same figure is given
+// where there is one.
+var frontends = []series{
+	frontendSeries("listening", "Whether the listener's socket is open: 1 or 0.", prometheus.GaugeValue, 0, func(f *spec.FrontendFacts) uint64 {
+		if f.Listening {
+			return 1
+		}
+		return 0
+	}),
+	frontendSeries("active_connections", "Client connections now open (ActiveConnection).", prometheus.GaugeValue, 0, func(f *spec.FrontendFacts) uint64 { return f.ActiveConnections }),
+	frontendSeries("connections_total", "Client connections accepted (NewConnection).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.NewConnections }),
+	frontendSeries("dropped_connections_total", "Client connections refused for want of a server or beyond a limit (DropConnection).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.DropConnections }),
+	frontendSeries("received_bytes_total", "Bytes received from clients (TrafficRX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesIn }),
+	frontendSeries("sent_bytes_total", "Bytes sent to clients (TrafficTX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesOut }),
+	frontendSeries("requests_total", "Requests received (Qps).", prometheus.CounterValue, 7, func(f *spec.FrontendFacts) uint64 { return f.Requests }),
+}
+
+var (
+	descResponses = prometheus.NewDesc("openslb_frontend_responses_total", "Answers to clients by class of status (StatusCode2xx and so on).", append(frontendLabels[:3:3], labelClass), nil)
+	descUpstream  = prometheus.NewDesc("openslb_frontend_upstream_errors_total", "Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).", append(frontendLabels[:3:3], labelClass), nil)
+
+	targetLabels  = []string{labelBalancer, labelPool, labelServer, labelAddress}
+	descActive    = prometheus.NewDesc("openslb_server_active", "Connections or requests now on the server.", targetLabels, nil)
+	descTotal     = prometheus.NewDesc("openslb_server_picks_total", "Connections or requests given to the server since it was added.", targetLabels, nil)
+	descHealth    = prometheus.NewDesc("openslb_server_healthy", "Whether the health check finds the server well: 1 or 0. Absent while undecided or not checked.", targetLabels, nil)
+	descPoolCount = prometheus.NewDesc("openslb_pool_servers", "Servers of the pool by health (HeathyServerCount, UnhealthyServerCount).", []string{labelBalancer, labelPool, labelHealth}, nil)
+)
+
+// classes are the labels of FrontendFacts.Status, by index.
+var classes = [6]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// healths are the labels of spec.Health, by value.
+var healths = [3]string{"unknown", "up", "down"}
+
+// Collector reads the facts of a data plane.
+type Collector struct{ source Source }
+
+// NewCollector returns a collector of the source's facts.
+func NewCollector(s Source) *Collector { return &Collector{s} }
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) {
+	for _, s := range frontends {
+		out <- s.desc
+	}
+	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descActive, descTotal, descHealth, descPoolCount} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	facts := c.source.FrontendFacts()
+	seen := make(map[string]bool)
+	for i := range facts {
+		f := &facts[i]
+		collectFrontend(out, f)
+		if id := f.ID.Instance; !seen[id] {
+			seen[id] = true
+			collectTargets(out, id, c.source.TargetFacts(id))
+		}
+	}
+}
+
+func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
+	labels := []string{f.ID.Instance, string(f.ID.Protocol), strconv.Itoa(int(f.ID.Port))}
+	layer7 := f.ID.Protocol == spec.HTTP || f.ID.Protocol == spec.HTTPS
+	for _, s := range frontends {
+		if s.layer != 7 || layer7 {
+			out <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(s.value(f)), labels...)
+		}
+	}
+	if !layer7 {
+		return
+	}
+	count := func(d *prometheus.Desc, class string, n uint64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append(labels[:3:3], class)...)
+	}
+	for i, n := range f.Status {
+		count(descResponses, classes[i], n)
+	}
+	count(descUpstream, "4xx", f.Upstream4)
+	count(descUpstream, "5xx", f.Upstream5)
+}
+
+func collectTargets(out chan<- prometheus.Metric, instance string, facts []spec.TargetFacts) {
+	counts := make(map[string]*[3]int)
+	var pools []string
+	for i := range facts {
+		t := &facts[i]
+		labels := []string{instance, t.Pool, t.Target, t.Addr.String()}
+		out <- prometheus.MustNewConstMetric(descActive, prometheus.GaugeValue, float64(t.Active), labels...)
+		out <- prometheus.MustNewConstMetric(descTotal, prometheus.CounterValue, float64(t.Total), labels...)
+		if t.Health != spec.HealthUnknown {
+			up := 0.0
+			if t.Health == spec.HealthUp {
+				up = 1
+			}
+			out <- prometheus.MustNewConstMetric(descHealth, prometheus.GaugeValue, up, labels...)
+		}
+		if counts[t.Pool] == nil {
+			counts[t.Pool] = new([3]int)
+			pools = append(pools, t.Pool)
+		}
+		counts[t.Pool][t.Health]++
+	}
+	for _, p := range pools {
+		for h, n := range counts[p] {
+			out <- prometheus.MustNewConstMetric(descPoolCount, prometheus.GaugeValue, float64(n), instance, p, healths[h])
+		}
+	}
+}

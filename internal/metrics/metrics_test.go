@@ -1,0 +1,164 @@
+package metrics
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+type facts struct {
+	frontends []spec.FrontendFacts
+	targets   map[string][]spec.TargetFacts
+}
+
+func (f facts) FrontendFacts() []spec.FrontendFacts      { return f.frontends }
+func (f facts) TargetFacts(id string) []spec.TargetFacts { return f.targets[id] }
+
+var source = facts{
+	frontends: []spec.FrontendFacts{
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, Requests: 99},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8},
+	},
+	targets: map[string][]spec.TargetFacts{"lb-1": {
+		{Pool: "p", Target: "i-1", Addr: netip.MustParseAddrPort("10.0.0.1:8080"), Health: spec.HealthUp, Active: 2, Total: 20},
+		{Pool: "p", Target: "i-2", Addr: netip.MustParseAddrPort("10.0.0.2:8080"), Health: spec.HealthDown},
+		{Pool: "p", Target: "i-3", Addr: netip.MustParseAddrPort("10.0.0.3:8080")},
+	}},
+}
+
+// The exposition is what dashboards are built on.
+func TestExposition(t *testing.T) {
+	want := `# HELP openslb_frontend_active_connections Client connections now open (ActiveConnection).
+# TYPE openslb_frontend_active_connections gauge
+openslb_frontend_active_connections{load_balancer="lb-1",port="80",protocol="tcp"} 1
+openslb_frontend_active_connections{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_connections_total Client connections accepted (NewConnection).
+# TYPE openslb_frontend_connections_total counter
+openslb_frontend_connections_total{load_balancer="lb-1",port="80",protocol="tcp"} 2
+openslb_frontend_connections_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_dropped_connections_total Client connections refused for want of a server or beyond a limit (DropConnection).
+# TYPE openslb_frontend_dropped_connections_total counter
+openslb_frontend_dropped_connections_total{load_balancer="lb-1",port="80",protocol="tcp"} 3
+openslb_frontend_dropped_connections_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_listening Whether the listener's socket is open: 1 or 0.
+# TYPE openslb_frontend_listening gauge
+openslb_frontend_listening{load_balancer="lb-1",port="80",protocol="tcp"} 1
+openslb_frontend_listening{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_received_bytes_total Bytes received from clients (TrafficRX).
+# TYPE openslb_frontend_received_bytes_total counter
+openslb_frontend_received_bytes_total{load_balancer="lb-1",port="80",protocol="tcp"} 4
+openslb_frontend_received_bytes_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_requests_total Requests received (Qps).
+# TYPE openslb_frontend_requests_total counter
+openslb_frontend_requests_total{load_balancer="lb-1",port="81",protocol="http"} 6
+# HELP openslb_frontend_responses_total Answers to clients by class of status (StatusCode2xx and so on).
+# TYPE openslb_frontend_responses_total counter
+openslb_frontend_responses_total{class="1xx",load_balancer="lb-1",port="81",protocol="http"} 2
+openslb_frontend_responses_total{class="2xx",load_balancer="lb-1",port="81",protocol="http"} 3
+openslb_frontend_responses_total{class="3xx",load_balancer="lb-1",port="81",protocol="http"} 4
+openslb_frontend_responses_total{class="4xx",load_balancer="lb-1",port="81",protocol="http"} 5
+openslb_frontend_responses_total{class="5xx",load_balancer="lb-1",port="81",protocol="http"} 6
+openslb_frontend_responses_total{class="other",load_balancer="lb-1",port="81",protocol="http"} 1
+# HELP openslb_frontend_sent_bytes_total Bytes sent to clients (TrafficTX).
+# TYPE openslb_frontend_sent_bytes_total counter
+openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="80",protocol="tcp"} 5
+openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_upstream_errors_total Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).
+# TYPE openslb_frontend_upstream_errors_total counter
+openslb_frontend_upstream_errors_total{class="4xx",load_balancer="lb-1",port="81",protocol="http"} 7
+openslb_frontend_upstream_errors_total{class="5xx",load_balancer="lb-1",port="81",protocol="http"} 8
+# HELP openslb_pool_servers Servers of the pool by health (HeathyServerCount, UnhealthyServerCount).
+# TYPE openslb_pool_servers gauge
+openslb_pool_servers{health="down",load_balancer="lb-1",pool="p"} 1
+openslb_pool_servers{health="unknown",load_balancer="lb-1",pool="p"} 1
+openslb_pool_servers{health="up",load_balancer="lb-1",pool="p"} 1
+# HELP openslb_server_active Connections or requests now on the server.
+# TYPE openslb_server_active gauge
+openslb_server_active{address="10.0.0.1:8080",load_balancer="lb-1",pool="p",server="i-1"} 2
+openslb_server_active{address="10.0.0.2:8080",load_balancer="lb-1",pool="p",server="i-2"} 0
+openslb_server_active{address="10.0.0.3:8080",load_balancer="lb-1",pool="p",server="i-3"} 0
+# HELP openslb_server_healthy Whether the health check finds the server well: 1 or 0. Absent while undecided or not checked.
+# TYPE openslb_server_healthy gauge
+openslb_server_healthy{address="10.0.0.1:8080",load_balancer="lb-1",pool="p",server="i-1"} 1
+openslb_server_healthy{address="10.0.0.2:8080",load_balancer="lb-1",pool="p",server="i-2"} 0
+# HELP openslb_server_picks_total Connections or requests given to the server since it was added.
+# TYPE openslb_server_picks_total counter
+openslb_server_picks_total{address="10.0.0.1:8080",load_balancer="lb-1",pool="p",server="i-1"} 20
+openslb_server_picks_total{address="10.0.0.2:8080",load_balancer="lb-1",pool="p",server="i-2"} 0
+openslb_server_picks_total{address="10.0.0.3:8080",load_balancer="lb-1",pool="p",server="i-3"} 0
+`
+	if diff := cmp.Diff(want, scrape(t, source)); diff != "" {
+		t.Errorf("exposition differs (-want +got):\n%s", diff)
+	}
+}
+
+// scrape returns the text that Prometheus would read.
+func scrape(t *testing.T, s Source) string {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	if err := r.Register(NewCollector(s)); err != nil {
+		t.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}).ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+	return answer.Body.String()
+}
+
+// Counters end in _total, gauges do not, and every help says something.
+func TestNamesFollowTheConventions(t *testing.T) {
+	for line := range strings.Lines(scrape(t, source)) {
+		field := strings.Fields(line)
+		if len(field) == 4 && field[1] == "TYPE" && (field[3] == "counter") != strings.HasSuffix(field[2], "_total") {
+			t.Errorf("%s is a %s", field[2], field[3])
+		}
+		if field[1] == "HELP" && (len(field) < 4 || !strings.HasPrefix(field[2], "openslb_")) {
+			t.Errorf("bad metric: %s", line)
+		}
+	}
+}
+
+// Each registry is its own, and a scrape of an idle node works.
+func TestRegistry(t *testing.T) {
+	for range 2 {
+		families, err := NewRegistry(facts{}).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]bool{}
+		for _, f := range families {
+			names[f.GetName()] = true
+		}
+		for _, want := range []string{"go_goroutines", "process_open_fds", "go_build_info"} {
+			if !names[want] {
+				t.Errorf("%s is missing", want)
+			}
+		}
+		if names["openslb_frontend_listening"] {
+			t.Error("frontends on an idle node")
+		}
+	}
+}
+
+func BenchmarkCollect(b *testing.B) {
+	many := facts{targets: source.targets}
+	for i := range 1000 {
+		f := source.frontends[1]
+		f.ID.Port = uint16(i + 1)
+		many.frontends = append(many.frontends, f)
+	}
+	c := NewCollector(many)
+	b.ReportAllocs()
+	for b.Loop() {
+		out := make(chan prometheus.Metric, 64)
+		go func() { c.Collect(out); close(out) }()
+		for range out {
+		}
+	}
+}
