@@ -1,0 +1,192 @@
+package l7
+
+import (
+	"errors"
+	"io"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+)
+
+// maxInterim bounds the 1xx answers before the final one.
+const maxInterim = 20
+
+// askOver sends the request over u and passes the answer on. It disposes of u.
+func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) outcome {
+	w := c.w
+	if !u.rtimer.arm(plan.Timeout) {
+		c.discard(u)
+		return lost
+	}
+	var b *block
+	var n int
+	var err error
+	if up == nil || up.complete() {
+		b, n, err = u.request(w.out, kept)
+	} else {
+		b, n, err = c.askWithUpload(u, kept, plan, up)
+	}
+	if b == nil && err == nil {
+		switch u.step {
+		case askStale:
+			c.discard(u)
+			return stale
+		case askFailed:
+			c.discard(u)
+			if kept {
+				return stale
+			}
+			return unreachable
+		case askPartly:
+			u.wtimer.arm(plan.Timeout)
+			// An error may hide an answer given early: look before giving up.
+			if e := u.sendSlowly(w.out[u.sent:]); isTimeout(e) {
+				err = e
+			} else {
+				b, n, err = u.recvBlock(blockSize)
+			}
+		}
+	}
+	if b != nil {
+		return c.passAnswer(u, b, n, plan, up)
+	}
+	c.stopUpload(u, up)
+	c.discard(u)
+	switch {
+	case up != nil && up.failed():
+		return badUpload
+	case c.cut.Load():
+		return cutShort
+	case isTimeout(err):
+		return silent
+	}
+	return lost
+}
+
+// discard closes a server connection.
+func (c *conn) discard(u *upstream) {
+	c.current.Store(nil)
+	u.close()
+}
+
+// release keeps a server connection for later.
+func (c *conn) release(u *upstream) {
+	c.current.Store(nil)
+	if !u.rtimer.disarm() || c.cut.Load() {
+		u.close()
+		return
+	}
+	c.h.e.kept.put(u, c.shard, c.h.e.wheel.now())
+}
+
+// readHead reads until w.resp is complete, passing on interim answers. The
+// block holds n bytes from headRoom on; at is where the final head begins.
+func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, have int, result outcome) {
+	w := c.w
+	asked := h1.Asked{Head: w.req.IsHead(w.in), WebSocket: w.req.WebSocket}
+	at, have = headRoom, n
+	w.resp.Reset()
+	for interim := 0; ; {
+		done, err := w.resp.Parse(b[at:at+have], asked)
+		switch {
+		case err != nil:
+			return at, have, invalid
+		case done && !w.resp.Interim():
+			return at, have, delivered
+		case done:
+			if interim++; interim > maxInterim {
+				return at, have, invalid
+			}
+			// HTTP/1.0 knows no interim answers.
+			if w.req.Minor > 0 {
+				w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
+				if c.send(w.head) != nil {
+					c.broken = true
+					return at, have, cutShort
+				}
+				c.count.bytesOut.Add(uint64(len(w.head)))
+			}
+			at, have = at+w.resp.Len(), have-w.resp.Len()
+			w.resp.Reset()
+			continue
+		}
+		if at > headRoom && at+have > len(b)/2 {
+			copy(b[headRoom:], b[at:at+have])
+			at = headRoom
+		}
+		room := b[at+have : len(b)-tailRoom]
+		if len(room) == 0 {
+			return at, have, invalid
+		}
+		more, err := u.recv(room)
+		switch {
+		case err == nil:
+		case isTimeout(err):
+			return at, have, silent
+		case have > 0:
+			return at, have, invalid
+		default:
+			return at, have, lost
+		}
+		have += more
+	}
+}
+
+// passAnswer passes the answer on whose first n bytes are in b. Once it returns
+// lost, nothing of a final answer had come.
+func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *upload) outcome {
+	w := c.w
+	at, have, result := c.readHead(u, b, n, plan)
+	if result != delivered {
+		putBlock(b)
+		c.stopUpload(u, up)
+		c.discard(u)
+		switch {
+		case up != nil && up.failed():
+			return badUpload
+		case result == lost: // after an interim answer: not to be repeated
+			return invalid
+		}
+		return result
+	}
+	resp := &w.resp
+	if resp.Status == 101 {
+		return c.tunnel(u, b, at, have)
+	}
+
+	r := relay{c: c, u: u, timeout: plan.Timeout, framing: resp.Body, left: resp.BodyLength}
+	uploaded := up == nil || up.complete()
+	keep := c.mayKeep() && uploaded
+	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}
+	switch resp.Body {
+	case h1.Chunks, h1.UntilClose:
+		r.chunked = w.req.Minor > 0
+		keep = keep && r.chunked
+		edits.Chunked = r.chunked
+	}
+	edits.Close, edits.KeepAlive = !keep, keep && w.req.Minor == 0
+	w.head = resp.AppendHead(w.head[:0], b[at:at+have], &edits)
+	c.count.answered(resp.Status, resp.Status)
+	if !uploaded {
+		c.linger = true
+	}
+
+	reusable := resp.Persistent && uploaded && w.req.Minor > 0
+	err := r.start(b, at+resp.Len(), have-resp.Len(), w.head, reusable)
+	c.stopUpload(u, up)
+	if !r.released {
+		c.discard(u)
+	}
+	switch {
+	case err == nil && keep:
+		return delivered
+	case err != nil && !errors.Is(err, errClient):
+		// The server broke off: the client must notice. Where chunks or a length
+		// tell it, closing is enough.
+		c.broken = c.broken || !r.chunked && resp.Body != h1.Length
+		if errors.Is(err, io.ErrShortWrite) {
+			c.broken = true
+		}
+	}
+	return cutShort
+}

@@ -1,0 +1,355 @@
+package l7
+
+import (
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/balance"
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/sock"
+)
+
+// maxRequests is how many requests one client connection may carry, as the
+// vendor documents; the last answer says that it closes.
+const maxRequests = 100
+
+// After recheck a connection that became idle is read once more: the end of the
+// stream may have come together with the request and is not announced twice.
+const (
+	recheck     = time.Second
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)
+
+// conn is a client connection.
+type conn struct {
+	socket
+	h        *HTTP
+	count    *counters
+	shard    uint32
+	peer     netip.AddrPort
+	peerKey  uint64
+	peerText []byte // address; shares its array with portText
+	portText []byte
+
+	// current is the server connection in use, for cutOff.
+	current atomic.Pointer[upstream]
+	cut     atomic.Bool
+
+	// The rest belongs to the serving goroutine.
+
+	turnFn   func(uintptr) bool
+	w        *work // nil while idle
+	phase    phase
+	todo     todo
+	refusal  error
+	requests int
+	idleFor  time.Duration
+	linger   bool // the client may still be sending: close gently
+	broken   bool // the client must not take the answer for complete
+	answered bool // something of the current answer was sent
+	tried    [maxConnectTries]*member
+
+	next, prev *conn // guarded by HTTP.mu
+}
+
+// phase is what the read timer is about.
+type phase uint8
+
+const (
+	phaseRecheck phase = iota // idle for a short while
+	phaseIdle                 // idle
+	phaseHead                 // a head has begun
+)
+
+// todo is why the connection left its read loop.
+type todo uint8
+
+const (
+	todoWait   todo = iota // nothing: read on
+	todoRefuse             // answer conn.refusal
+	todoSlow               // an exchange that has to read more from the client
+	todoClose
+)
+
+func newConn(h *HTTP, remote netip.AddrPort) *conn {
+	shard := h.e.seq.Add(1)
+	c := &conn{h: h, shard: shard, count: &h.shards[shard%counterShards], peer: remote}
+	text := make([]byte, 0, 48)
+	text = remote.Addr().AppendTo(text)
+	n := len(text)
+	text = strconv.AppendUint(text, uint64(remote.Port()), 10)
+	c.peerText, c.portText = text[:n:n], text[n:]
+	c.peerKey = balance.HashSource(remote.Addr())
+	c.turnFn = c.turn
+	return c
+}
+
+// serve is the connection's goroutine.
+func (c *conn) serve() {
+	defer c.finish()
+	c.becomeIdle(c.h.snap.Load().IdleTimeout())
+	for {
+		c.todo = todoWait
+		err := c.rc.Read(c.turnFn)
+		if err != nil && !c.timedOut() {
+			return
+		}
+		switch c.todo {
+		case todoRefuse:
+			c.refuse()
+			return
+		case todoSlow:
+			if !c.exchangeSlowly() {
+				return
+			}
+		case todoClose:
+			return
+		}
+	}
+}
+
+// timedOut deals with the read timer going off. It is false when the connection
+// is over.
+func (c *conn) timedOut() bool {
+	if !c.rtimer.isFired() || c.h.closing.Load() && c.phase != phaseHead || c.cut.Load() {
+		return false
+	}
+	switch c.phase {
+	case phaseRecheck:
+		c.rtimer.acknowledge()
+		c.phase = phaseIdle
+		c.rtimer.armIdle(c.idleFor - recheck)
+		return true
+	case phaseHead:
+		c.todo, c.refusal = todoRefuse, errTimeout
+		return true
+	}
+	return false
+}
+
+var errTimeout = &h1.Error{Status: 408, Reason: "request not complete in time"}
+
+// becomeIdle starts the wait for the next request.
+func (c *conn) becomeIdle(limit time.Duration) {
+	c.idleFor = limit
+	if limit > recheck+tick {
+		c.phase = phaseRecheck
+		c.rtimer.armIdle(recheck)
+	} else {
+		c.phase = phaseIdle
+		c.rtimer.armIdle(limit)
+	}
+	if c.h.closing.Load() {
+		c.rtimer.interrupt() // Close may have looked just before
+	}
+}
+
+// turn is called by the poller when there may be something to read, and handles
+// all requests that are there whole. Since the visit to the poller does not end
+// between requests, no readiness is lost and nothing is read in vain. false
+// waits for more; true leaves, with the reason in todo.
+func (c *conn) turn(uintptr) bool {
+	if c.w != nil && len(c.w.in) > 0 && !c.requestsReady() {
+		return true
+	}
+	for {
+		if c.w == nil {
+			c.w = getWork()
+		}
+		w := c.w
+		if !w.grow() {
+			c.todo, c.refusal = todoRefuse, h1.ErrHeaderTooLarge
+			return true
+		}
+		room := w.in[len(w.in):cap(w.in)]
+		n, errno := sock.Recv(c.fd, room)
+		if errno != 0 || n == 0 {
+			if len(w.in) == 0 {
+				putWork(w)
+				c.w = nil
+			}
+			if errno == syscall.EAGAIN {
+				return false
+			}
+			c.todo = todoClose
+			return true
+		}
+		c.count.bytesIn.Add(uint64(n))
+		fresh := len(w.in) == 0
+		w.in = w.in[:len(w.in)+n]
+		if fresh && !c.beginHead() {
+			return true
+		}
+		if !c.requestsReady() {
+			return true
+		}
+		if n < len(room) {
+			return false // drained: more will be announced
+		}
+	}
+}
+
+// beginHead marks the connection busy. When the timer went off at this moment
+// the poller has to be left, so that the deadline can be taken back.
+func (c *conn) beginHead() bool {
+	if c.rtimer.disarm() {
+		return true
+	}
+	if c.phase == phaseRecheck && !c.h.closing.Load() {
+		c.rtimer.acknowledge()
+		return true
+	}
+	c.todo = todoClose
+	return false
+}
+
+// requestsReady handles what is complete in the buffer. It is false when turn
+// must return.
+func (c *conn) requestsReady() bool {
+	for {
+		w := c.w
+		done, err := w.req.Parse(w.in)
+		switch {
+		case err != nil:
+			c.todo, c.refusal = todoRefuse, err
+			return false
+		case !done:
+			if c.phase != phaseHead {
+				c.phase = phaseHead
+				if !c.rtimer.arm(c.h.snap.Load().RequestTimeout()) {
+					c.todo = todoClose
+					return false
+				}
+			}
+			return true
+		}
+		if c.phase == phaseHead && !c.rtimer.disarm() {
+			c.todo, c.refusal = todoRefuse, errTimeout
+			return false
+		}
+		body := bodyAtHand(w)
+		if body < 0 || w.req.WebSocket {
+			c.todo = todoSlow
+			return false
+		}
+		if !c.exchange(nil, body) {
+			c.todo = todoClose
+			return false
+		}
+		if !c.after(w.req.Len() + body) {
+			return true
+		}
+	}
+}
+
+// after drops a finished request from the buffer. It is true when bytes of
+// another one are there.
+func (c *conn) after(n int) bool {
+	c.w.consume(n)
+	if len(c.w.in) > 0 {
+		c.phase = phaseIdle // requestsReady arms the head timer if need be
+		return true
+	}
+	putWork(c.w)
+	c.w = nil
+	c.becomeIdle(c.h.snap.Load().IdleTimeout())
+	return false
+}
+
+// refuse answers a request that could not be read.
+func (c *conn) refuse() {
+	a := answer{status: 400, close: true}
+	if e, ok := c.refusal.(*h1.Error); ok {
+		a.status = e.Status
+	}
+	c.count.requests.Add(1)
+	c.answer(&a)
+	c.linger = true
+}
+
+// answer sends an answer of our own.
+func (c *conn) answer(a *answer) error {
+	w := c.w
+	w.head = a.append(w.head[:0], *c.h.e.stamp.Load())
+	c.count.answered(a.status, 0)
+	return c.deliver(w.head)
+}
+
+// deliver sends bytes to the client.
+func (c *conn) deliver(p []byte) error {
+	c.answered = true
+	if err := c.send(p); err != nil {
+		c.broken = true
+		return err
+	}
+	c.count.bytesOut.Add(uint64(len(p)))
+	return nil
+}
+
+// finish ends the connection, whatever ended the serving.
+func (c *conn) finish() {
+	defer c.h.forget(c)
+	if v := recover(); v != nil {
+		c.h.e.log.Error("panic in an HTTP connection", "frontend", c.h.id, "client", c.peer, "panic", v, "stack", string(debug.Stack()))
+		c.broken = true
+		if u := c.current.Swap(nil); u != nil {
+			u.close()
+			u.member.Release()
+		}
+	} else if c.w != nil { // after a panic, others may still hold its buffers
+		putWork(c.w)
+		c.w = nil
+	}
+	switch {
+	case c.broken:
+		c.abort()
+	case c.linger && !c.cut.Load():
+		c.drain()
+		fallthrough
+	default:
+		c.close()
+	}
+}
+
+// drain ends our direction and waits a little for the client to end its own.
+// Closing with unread bytes would make the system send a reset that can destroy
+// an answer on its way.
+func (c *conn) drain() {
+	sock.ShutdownWrite(c.fd)
+	if c.rtimer.isFired() {
+		c.rtimer.acknowledge()
+	}
+	// As an idle connection, so that Close need not wait for it.
+	if !c.rtimer.armIdle(lingerTime) || c.h.closing.Load() {
+		return
+	}
+	for total := 0; total < lingerBytes; {
+		b, n, err := c.recvBlock(blockSize)
+		if err != nil {
+			return
+		}
+		putBlock(b)
+		total += n
+	}
+}
+
+// interruptIdle closes the connection if it is between requests.
+func (c *conn) interruptIdle() { c.rtimer.interrupt() }
+
+// cutOff ends the connection whatever it is doing.
+func (c *conn) cutOff() {
+	c.cut.Store(true)
+	c.file.SetDeadline(past)
+	if u := c.current.Load(); u != nil {
+		u.file.SetDeadline(past)
+	}
+}
+
+// isTimeout tells whether a deadline ended a wait.
+func isTimeout(err error) bool { return os.IsTimeout(err) }

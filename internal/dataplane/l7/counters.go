@@ -1,0 +1,57 @@
+package l7
+
+import (
+	"sync/atomic"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// counterShards spreads a frontend's counters so that cores do not fight for
+// their cache lines. A connection keeps one shard.
+const counterShards = 8
+
+type counters struct {
+	opened, closed       atomic.Uint64
+	dropped              atomic.Uint64
+	bytesIn, bytesOut    atomic.Uint64
+	requests             atomic.Uint64
+	status               [6]atomic.Uint64
+	upstream4, upstream5 atomic.Uint64
+	_                    [40]byte
+}
+
+// answered counts one answer to a client; fromServer is the server's status, 0
+// if no server answered.
+func (c *counters) answered(status, fromServer int) {
+	if class := status / 100; class >= 1 && class <= 5 {
+		c.status[class].Add(1)
+	} else {
+		c.status[0].Add(1)
+	}
+	switch fromServer / 100 {
+	case 4:
+		c.upstream4.Add(1)
+	case 5:
+		c.upstream5.Add(1)
+	}
+}
+
+// sum adds the shards up.
+func sum(shards *[counterShards]counters, f *spec.FrontendFacts) {
+	var closed uint64
+	for i := range shards {
+		c := &shards[i]
+		closed += c.closed.Load() // before opened, so that the difference is never negative
+		f.NewConnections += c.opened.Load()
+		f.DropConnections += c.dropped.Load()
+		f.BytesIn += c.bytesIn.Load()
+		f.BytesOut += c.bytesOut.Load()
+		f.Requests += c.requests.Load()
+		for j := range c.status {
+			f.Status[j] += c.status[j].Load()
+		}
+		f.Upstream4 += c.upstream4.Load()
+		f.Upstream5 += c.upstream5.Load()
+	}
+	f.ActiveConnections = f.NewConnections - closed
+}

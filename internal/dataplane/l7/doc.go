@@ -1,0 +1,27 @@
+// Package l7 is the HTTP proxy. Package h1 knows the protocol, package policy
+// decides; here are the sockets: one goroutine per client connection, its own
+// client towards the servers, timers and counters. net/http has no part in it.
+//
+// The goroutine parks in the runtime's poller. While a client is idle it holds
+// no buffer; while a server is thinking it holds the request alone. A proxied
+// keep-alive request allocates nothing and takes five system calls: read from
+// the client, look at the server connection, write, read, write.
+//
+// # Connections to servers
+//
+// They are kept per member and used again. Before a kept connection is used it
+// is read once without waiting: a server that closed it, or sent something
+// nobody asked for, is found out before a byte of the request is sent, and
+// another connection is taken. A request is sent a second time, on a fresh
+// connection and only once, when a kept connection ended without a byte of an
+// answer and either nothing of the request was sent or its method is idempotent
+// and it has no body. A failed connect moves on to another server.
+//
+// # Ends
+//
+// A client that goes away does not stop the exchange with the server until
+// there is an answer to deliver, as the vendor documents. A body that ends too
+// early is never made to look complete: the client's connection is closed in
+// the middle of it, by a reset where only the end of the connection would have
+// marked the end of the body.
+package l7

@@ -1,0 +1,177 @@
+package l7
+
+import (
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+)
+
+// bodyAtHand tells how many bytes of the buffer are the body of the request in
+// it, and writes nothing. It is -1 when the body is not there to the end, or is
+// chunked and has to be decoded first.
+func bodyAtHand(w *work) int {
+	switch w.req.Body {
+	case h1.NoBody:
+		return 0
+	case h1.Length:
+		if have := len(w.in) - w.req.Len(); int64(have) >= w.req.BodyLength {
+			return int(w.req.BodyLength)
+		}
+	}
+	return -1
+}
+
+// exchange handles the request in the buffer. Its body is the bytes behind the
+// head; up is the upload of what is still to come, nil when there is nothing.
+// It is false when the connection is to be closed.
+func (c *conn) exchange(up *upload, body int) bool {
+	w, s := c.w, c.h.snap.Load()
+	req := &w.req
+	c.requests++
+	c.answered = false
+	c.count.requests.Add(1)
+
+	view := policy.View{Method: req.Method(w.in), Host: req.Host(w.in), Target: req.Target(w.in), Peer: c.peer, PeerKey: c.peerKey, Hops: req.Hops}
+	plan := s.Decide(&view)
+	if plan.Action != policy.Forward {
+		a := answer{status: plan.Status}
+		if plan.Action == policy.Redirect {
+			if len(view.Host) == 0 {
+				view.Host = s.host
+			}
+			w.out = policy.AppendLocation(w.out[:0], &view, plan.RedirectPort)
+			a.location = w.out
+		}
+		return c.answerLocally(&a, up)
+	}
+
+	w.edits = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true}
+	if plan.Headers.ForwardedFor {
+		w.edits.ForwardedFor = c.peerText
+	}
+	if plan.Headers.SrcPort {
+		w.edits.SrcPort = c.portText
+	}
+	w.out = req.AppendHead(w.out[:0], w.in, &w.edits)
+	if up != nil {
+		w.out = append(w.out, up.first...)
+	} else if body > 0 {
+		w.out = append(w.out, w.in[req.Len():req.Len()+body]...)
+	}
+	return c.forward(&plan, up)
+}
+
+// answerLocally answers a request that goes to no server. A body that is still
+// to come is not waited for.
+func (c *conn) answerLocally(a *answer, up *upload) bool {
+	req := &c.w.req
+	a.head = req.IsHead(c.w.in)
+	keep := c.mayKeep() && (up == nil || up.complete())
+	a.close, a.keepAlive = !keep, keep && req.Minor == 0
+	if !keep {
+		c.linger = true
+	}
+	return c.answer(a) == nil && keep
+}
+
+// mayKeep tells whether the client connection may carry another request after
+// the current one.
+func (c *conn) mayKeep() bool {
+	if !c.w.req.Persistent {
+		return false
+	}
+	if c.requests >= maxRequests || c.h.closing.Load() {
+		c.linger = true // the client may have sent another request already
+		return false
+	}
+	return true
+}
+
+// outcome of asking one server.
+type outcome uint8
+
+const (
+	delivered   outcome = iota // an answer was sent, whole
+	cutShort                   // the connection to the client must be closed
+	unreachable                // nothing was sent to this server: another may try
+	lost                       // the server ended the connection without a word
+	silent                     // the server did not answer in time
+	invalid                    // the answer cannot be understood
+	badUpload                  // the client's body broke off or is malformed
+)
+
+// forward has a server answer. It is false when the client connection is to be
+// closed.
+func (c *conn) forward(plan *policy.Plan, up *upload) bool {
+	m := plan.Pool.Pick(plan.Key)
+	if m == nil {
+		c.count.dropped.Add(1)
+		status := 503
+		if plan.Pool.HasWeight() {
+			status = 502 // there are servers, and all are down
+		}
+		return c.answerLocally(&answer{status: status}, up)
+	}
+	for n := 0; ; {
+		m.Acquire()
+		result := c.ask(m, plan, up)
+		m.Release()
+		switch result {
+		case delivered:
+			return true
+		case cutShort:
+			return false
+		case unreachable:
+			c.tried[n] = m
+			if n++; n < maxConnectTries && !c.cut.Load() {
+				if m = plan.Pool.PickOther(plan.Key, c.tried[:n]); m != nil {
+					continue
+				}
+			}
+			return c.answerLocally(&answer{status: 502}, up)
+		case silent:
+			return c.answerLocally(&answer{status: 504}, up)
+		case badUpload:
+			return c.answerUpload(up)
+		default:
+			return c.answerLocally(&answer{status: 502}, up)
+		}
+	}
+}
+
+// ask sends the request to one server, over a kept connection if one is alive.
+func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
+	for fresh := false; ; {
+		var u *upstream
+		kept := false
+		if !fresh && c.w.req.Minor > 0 {
+			u = c.h.e.kept.take(m, c.shard)
+			kept = u != nil
+		}
+		if u == nil {
+			var err error
+			if u, err = dial(c.h.e.wheel, m); err != nil {
+				return unreachable
+			}
+		}
+		c.current.Store(u)
+		result := c.askOver(u, kept, plan, up)
+		switch {
+		case result == stale:
+			// Nothing was sent. The next kept one may be alive.
+		case result == lost && kept && c.replayable(u, up):
+			fresh = true
+		default:
+			return result
+		}
+	}
+}
+
+// stale is an outcome that ask keeps to itself: the kept connection had ended.
+const stale outcome = 255
+
+// replayable tells whether a request that a kept connection swallowed may be
+// sent again: nothing of it was sent, or doing it twice is as good as once and
+// there is no body.
+func (c *conn) replayable(u *upstream, up *upload) bool {
+	return up == nil && c.w.req.Body == h1.NoBody && c.w.req.Idempotent(c.w.in)
+}

@@ -1,0 +1,202 @@
+package l7
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/sock"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+type member = pool.Member
+
+// HTTP is one HTTP frontend.
+type HTTP struct {
+	e        *Engine
+	id       spec.FrontendID
+	listener *os.File
+	addr     netip.AddrPort
+	snap     atomic.Pointer[snapshot]
+	closing  atomic.Bool
+	accepted chan struct{} // closed when accepting has ended
+	shards   [counterShards]counters
+
+	conns sync.WaitGroup
+
+	mu   sync.Mutex
+	list *conn // open connections
+}
+
+// snapshot is policy's with what the driver derives from it.
+type snapshot struct {
+	*policy.Snapshot
+	drop h1.Mask // the client's headers that are ours to give
+	host []byte  // stands in where an HTTP/1.0 client named none
+}
+
+// owned translates policy's headers to the protocol's.
+var owned = map[policy.Header]h1.ID{
+	policy.SLBIP:            h1.SLBIP,
+	policy.SLBID:            h1.SLBID,
+	policy.ForwardedProto:   h1.XForwardedProto,
+	policy.ForwardedPort:    h1.XForwardedPort,
+	policy.ForwardedSrcPort: h1.XForwardedClientSrcPort,
+}
+
+func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
+	s := &snapshot{Snapshot: policy.NewSnapshot(f, p), host: []byte(f.Listen.String())}
+	for header, id := range owned {
+		if s.Headers().Own&header != 0 {
+			s.drop |= h1.Of(id)
+		}
+	}
+	return s
+}
+
+// NewHTTP opens a frontend's port and serves it. A port that cannot be had is a
+// *sock.BindError. p may be nil for a redirect.
+func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
+	group, err := sock.ListenTCP(f.Listen, 1)
+	if err != nil {
+		return nil, err
+	}
+	h := &HTTP{e: e, id: f.ID, addr: group.Addr, accepted: make(chan struct{})}
+	h.listener = os.NewFile(uintptr(group.FDs[0]), "http "+group.Addr.String())
+	rc, err := h.listener.SyscallConn()
+	if err != nil {
+		h.listener.Close()
+		return nil, err
+	}
+	h.snap.Store(newSnapshot(f, p))
+	go h.accept(rc, group.FDs[0])
+	return h, nil
+}
+
+// Addr is the address listened on.
+func (h *HTTP) Addr() netip.AddrPort { return h.addr }
+
+// Update changes settings and pool for requests that begin from now on.
+func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) { h.snap.Store(newSnapshot(f, p)) }
+
+// Facts are the counters since the start.
+func (h *HTTP) Facts() spec.FrontendFacts {
+	f := spec.FrontendFacts{ID: h.id, Listening: !h.closing.Load()}
+	sum(&h.shards, &f)
+	return f
+}
+
+// accept takes connections until the listener is closed.
+func (h *HTTP) accept(rc syscall.RawConn, fd int) {
+	defer close(h.accepted)
+	var failed syscall.Errno
+	one := func(uintptr) bool {
+		for {
+			c, remote, errno := sock.Accept(fd)
+			switch errno {
+			case 0:
+				h.start(c, remote)
+			case syscall.EAGAIN:
+				return false
+			default:
+				failed = errno
+				return true
+			}
+			if h.closing.Load() {
+				failed = 0
+				return true
+			}
+		}
+	}
+	for !h.closing.Load() {
+		failed = 0
+		if err := rc.Read(one); err != nil {
+			return // closed
+		}
+		if failed != 0 {
+			// Out of descriptors or memory: connections wait in the queue.
+			h.e.log.Warn("accepting HTTP connections", "address", h.addr, "error", failed)
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// start serves one accepted connection.
+func (h *HTTP) start(fd int, remote netip.AddrPort) {
+	c := newConn(h, remote)
+	if err := c.init(fd, h.e.wheel); err != nil {
+		return
+	}
+	h.mu.Lock()
+	c.next = h.list
+	if h.list != nil {
+		h.list.prev = c
+	}
+	h.list = c
+	h.mu.Unlock()
+	h.conns.Add(1)
+	c.count.opened.Add(1)
+	go c.serve()
+}
+
+// forget takes an ended connection off the list.
+func (h *HTTP) forget(c *conn) {
+	h.mu.Lock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		h.list = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	h.mu.Unlock()
+	c.count.closed.Add(1)
+	h.conns.Done()
+}
+
+// Close stops accepting at once and closes idle connections. Requests in
+// progress are finished; those left when ctx ends are cut off, and ctx's error
+// is returned.
+func (h *HTTP) Close(ctx context.Context) error {
+	if h.closing.Swap(true) {
+		return nil
+	}
+	h.listener.Close()
+	<-h.accepted
+	h.each((*conn).interruptIdle)
+	done := make(chan struct{})
+	go func() {
+		h.conns.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for {
+		h.each((*conn).cutOff)
+		select {
+		case <-done:
+			return errors.Join(ctx.Err())
+		case <-time.After(10 * time.Millisecond): // one may have just begun to connect to a server
+		}
+	}
+}
+
+func (h *HTTP) each(fn func(*conn)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := h.list; c != nil; c = c.next {
+		fn(c)
+	}
+}

@@ -1,0 +1,203 @@
+// Package policy decides what becomes of a request: who answers it, which pool
+// it goes to, which headers change. The decision is a pure function of an
+// immutable snapshot and a view of the request, and is the same for every
+// version of HTTP: nothing here knows a protocol's syntax or a socket.
+package policy
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// View is what a decision may look at. The slices belong to the driver and are
+// only valid during Decide.
+type View struct {
+	Method []byte
+	Host   []byte // with its port, if the client gave one
+	Target []byte // origin form; may be empty or begin with "?" for an absolute one
+	Peer   netip.AddrPort
+	// PeerKey is balance.HashSource of Peer, worked out once per connection.
+	PeerKey uint64
+	// Hops is how many load balancers of ours the request has been through.
+	Hops int
+}
+
+// Action is who answers.
+type Action uint8
+
+// The actions.
+const (
+	Forward  Action = iota // a server of Plan.Pool
+	Redirect               // we, by Plan.Status and Plan.RedirectPort
+	Refuse                 // we, by Plan.Status
+)
+
+// Plan is what to do with one request.
+type Plan struct {
+	Action Action
+	Status int // of Redirect and Refuse
+
+	// For Forward.
+
+	Pool    *pool.Pool
+	Key     uint64 // for Pool.Pick
+	Timeout time.Duration
+	Headers *Headers
+
+	// RedirectPort is the port of the HTTPS address to send the client to.
+	RedirectPort uint16
+}
+
+// Header is a set of the headers that the load balancer vouches for.
+type Header uint8
+
+// The headers.
+const (
+	SLBIP Header = 1 << iota
+	SLBID
+	ForwardedProto
+	ForwardedPort
+	ForwardedSrcPort
+)
+
+// Headers are the changes to a request's headers that all requests of a
+// snapshot share.
+type Headers struct {
+	// Own are headers that the client cannot give: its own are dropped.
+	Own Header
+	// ForwardedFor: append the peer to X-Forwarded-For. When false the client's
+	// header is left alone.
+	ForwardedFor bool
+	// SrcPort: tell the peer's port.
+	SrcPort bool
+	// Lines are the constant header lines, each with its CRLF.
+	Lines []byte
+}
+
+// maxHops ends a request that keeps coming back to us, as one does when a
+// server of a pool is the balancer's own address. Some levels of balancers in
+// front of each other are honest.
+const maxHops = 10
+
+// Snapshot is a frontend's settings ready for deciding. It is immutable.
+type Snapshot struct {
+	Frontend spec.Frontend
+
+	pool    *pool.Pool
+	options spec.HTTPOptions
+	headers Headers
+	// redirect is the plan for every request of a redirecting frontend.
+	redirect *Plan
+}
+
+// NewSnapshot prepares a frontend. p may be nil for a redirect.
+func NewSnapshot(f spec.Frontend, p *pool.Pool) *Snapshot {
+	s := &Snapshot{Frontend: f, pool: p}
+	if f.HTTP != nil {
+		s.options = *f.HTTP
+	}
+	if s.options.IdleTimeout <= 0 {
+		s.options.IdleTimeout = 15 * time.Second
+	}
+	if s.options.RequestTimeout <= 0 {
+		s.options.RequestTimeout = 60 * time.Second
+	}
+	if r := s.options.Redirect; r != nil {
+		plan := Plan{Action: Redirect, Status: r.Code, RedirectPort: r.Port}
+		if plan.Status == 0 {
+			plan.Status = 301
+		}
+		if plan.RedirectPort == 0 {
+			plan.RedirectPort = 443
+		}
+		s.redirect = &plan
+	}
+	s.headers = s.makeHeaders()
+	return s
+}
+
+// makeHeaders turns the switches into lines. The names, and that a switched-on
+// header replaces the client's: behaviour of the vendor's listener headers.
+func (s *Snapshot) makeHeaders() Headers {
+	o := &s.options
+	h := Headers{ForwardedFor: o.XForwardedFor, SrcPort: o.ClientSrcPort}
+	set := func(on bool, which Header, name, value string) {
+		if on {
+			h.Own |= which
+			h.Lines = append(h.Lines, name+": "+value+"\r\n"...)
+		}
+	}
+	f := &s.Frontend
+	set(o.SLBIP, SLBIP, "SLB-IP", f.Listen.Addr().String())
+	set(o.SLBID, SLBID, "SLB-ID", f.ID.Instance)
+	set(o.Proto, ForwardedProto, "X-Forwarded-Proto", string(f.ID.Protocol))
+	set(o.Port, ForwardedPort, "X-Forwarded-Port", strconv.Itoa(int(f.ID.Port)))
+	if o.ClientSrcPort {
+		h.Own |= ForwardedSrcPort
+	}
+	return h
+}
+
+// IdleTimeout is how long a client connection may wait between requests.
+func (s *Snapshot) IdleTimeout() time.Duration { return s.options.IdleTimeout }
+
+// RequestTimeout is how long either side may be silent within a request.
+func (s *Snapshot) RequestTimeout() time.Duration { return s.options.RequestTimeout }
+
+// Headers are the header changes of this snapshot.
+func (s *Snapshot) Headers() *Headers { return &s.headers }
+
+// Decide says what to do with a request. It allocates nothing.
+func (s *Snapshot) Decide(v *View) Plan {
+	if s.redirect != nil {
+		return *s.redirect
+	}
+	if v.Hops >= maxHops {
+		return Plan{Action: Refuse, Status: 500} // the vendor's answer to a loop
+	}
+	if s.pool == nil {
+		return Plan{Action: Refuse, Status: 503}
+	}
+	return Plan{
+		Action:  Forward,
+		Pool:    s.pool,
+		Key:     v.PeerKey,
+		Timeout: s.options.RequestTimeout,
+		Headers: &s.headers,
+	}
+}
+
+// AppendLocation appends where a redirect leads: the same host and target on
+// the HTTPS port, which is left out when it is the default.
+func AppendLocation(dst []byte, v *View, port uint16) []byte {
+	dst = append(dst, "https://"...)
+	dst = append(dst, withoutPort(v.Host)...)
+	if port != 443 {
+		dst = append(dst, ':')
+		dst = strconv.AppendUint(dst, uint64(port), 10)
+	}
+	if len(v.Target) == 0 || v.Target[0] != '/' {
+		dst = append(dst, '/')
+	}
+	if len(v.Target) == 1 && v.Target[0] == '*' {
+		return dst
+	}
+	return append(dst, v.Target...)
+}
+
+// withoutPort cuts the port off a well-formed host.
+func withoutPort(host []byte) []byte {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch host[i] {
+		case ':':
+			return host[:i]
+		case ']':
+			return host
+		}
+	}
+	return host
+}

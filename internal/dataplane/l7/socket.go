@@ -1,0 +1,162 @@
+package l7
+
+import (
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/sock"
+)
+
+// sendTimeout ends a connection whose other side takes nothing for so long.
+const sendTimeout = 60 * time.Second
+
+// socket is a connected socket. Reading and writing are tried on the descriptor
+// directly and wait in the runtime's poller. One goroutine may read and one may
+// write at a time; close is for the owner, when neither goes on. Others may only
+// interrupt, by deadlines.
+type socket struct {
+	fd     int
+	file   *os.File // keeps the descriptor in the poller
+	rc     syscall.RawConn
+	wheel  *wheel
+	expiry sync.Mutex // orders timers going off with acknowledging them
+
+	rtimer, wtimer timer
+
+	// Operands of the poller's callbacks, which are made once, as a closure for
+	// each call would be an allocation.
+
+	recvFn, sendFn func(uintptr) bool
+	room           []byte // to read into; nil: take a block when there is data
+	limit          int    // bytes to read at most into a block
+	block          *block
+	n              int
+	rerr, werr     syscall.Errno
+	out            []byte
+}
+
+// init takes over a connected, non-blocking descriptor.
+func (s *socket) init(fd int, w *wheel) error {
+	s.fd, s.wheel = fd, w
+	s.rtimer.s, s.wtimer.s, s.wtimer.write = s, s, true
+	s.file = os.NewFile(uintptr(fd), "tcp")
+	rc, err := s.file.SyscallConn()
+	if err != nil {
+		s.file.Close()
+		return err
+	}
+	s.rc, s.recvFn, s.sendFn = rc, s.tryRecv, s.trySend
+	return nil
+}
+
+// close ends the connection.
+func (s *socket) close() {
+	s.wheel.remove(&s.rtimer)
+	s.wheel.remove(&s.wtimer)
+	s.file.Close()
+}
+
+// abort ends the connection by a reset.
+func (s *socket) abort() {
+	syscall.SetsockoptLinger(s.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	s.close()
+}
+
+// recv reads into p, waiting as the timer allows. The end of the stream is
+// io.EOF, a timer going off os.ErrDeadlineExceeded.
+func (s *socket) recv(p []byte) (int, error) {
+	s.room = p
+	err := s.rc.Read(s.recvFn)
+	s.room = nil
+	return s.received(err)
+}
+
+// recvBlock reads up to limit bytes into a block that is taken only when there
+// is something to read. The data begins at headRoom. The caller puts the block
+// back; after an error there is none.
+func (s *socket) recvBlock(limit int) (*block, int, error) {
+	s.limit = limit
+	n, err := s.received(s.rc.Read(s.recvFn))
+	b := s.block
+	s.block = nil
+	if err != nil && b != nil {
+		putBlock(b)
+		b = nil
+	}
+	return b, n, err
+}
+
+func (s *socket) received(err error) (int, error) {
+	switch {
+	case err != nil:
+		return 0, err
+	case s.rerr != 0:
+		return 0, s.rerr
+	case s.n == 0:
+		return 0, io.EOF
+	}
+	return s.n, nil
+}
+
+func (s *socket) tryRecv(uintptr) bool {
+	p := s.room
+	if p == nil {
+		s.block = getBlock()
+		p = s.block[headRoom:]
+		p = p[:min(len(p)-tailRoom, s.limit)]
+	}
+	s.n, s.rerr = sock.Recv(s.fd, p)
+	if s.rerr != syscall.EAGAIN {
+		return true
+	}
+	if s.room == nil {
+		putBlock(s.block)
+		s.block = nil
+	}
+	return false
+}
+
+// send writes all of p.
+func (s *socket) send(p []byte) error {
+	n, e := sock.Send(s.fd, p)
+	if e == 0 && n == len(p) {
+		return nil
+	}
+	if e != 0 && e != syscall.EAGAIN {
+		return e
+	}
+	return s.sendSlowly(p[n:])
+}
+
+// sendSlowly goes on when the socket's buffer was full.
+func (s *socket) sendSlowly(p []byte) error {
+	defer s.wtimer.disarm()
+	for len(p) > 0 {
+		if !s.wtimer.arm(sendTimeout) {
+			return os.ErrDeadlineExceeded
+		}
+		s.out, s.werr = p, 0
+		err := s.rc.Write(s.sendFn)
+		p, s.out = s.out, nil
+		if err != nil {
+			return err
+		}
+		if s.werr != 0 {
+			return s.werr
+		}
+	}
+	return nil
+}
+
+// trySend writes as much as there is room for; true ends one wait.
+func (s *socket) trySend(uintptr) bool {
+	n, e := sock.Send(s.fd, s.out)
+	if e == syscall.EAGAIN {
+		return false
+	}
+	s.werr, s.out = e, s.out[n:]
+	return true
+}

@@ -1,0 +1,80 @@
+package l7
+
+import (
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/sock"
+)
+
+// tunnelIdle closes a tunnel without traffic, as the vendor documents for
+// WebSocket.
+const tunnelIdle = 60 * time.Second
+
+// tunnel passes a 101 answer on and then bytes both ways until both sides have
+// ended or nothing moves. The answer's head is at b[at:].
+func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
+	w := c.w
+	w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
+	c.count.answered(101, 101)
+	err := c.deliver(w.head)
+	if rest := b[at+w.resp.Len() : at+have]; err == nil && len(rest) > 0 {
+		err = c.deliver(rest)
+	}
+	putBlock(b)
+	if rest := w.in[w.req.Len():]; err == nil && len(rest) > 0 {
+		err = u.send(rest)
+	}
+	if err != nil {
+		c.discard(u)
+		return cutShort
+	}
+	putWork(w)
+	c.w = nil
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if v := recover(); v != nil {
+				c.h.e.log.Error("panic in an HTTP tunnel", "frontend", c.h.id, "client", c.peer, "panic", v, "stack", string(debug.Stack()))
+				c.endTunnel(u)
+			}
+		}()
+		c.carry(&c.socket, &u.socket, u, c.count.bytesIn.Add)
+	}()
+	c.carry(&u.socket, &c.socket, u, c.count.bytesOut.Add)
+	<-done
+	c.discard(u)
+	return cutShort
+}
+
+// carry moves bytes one way. The end of the stream is passed on alone, so the
+// other way may go on; anything else ends both.
+func (c *conn) carry(from, to *socket, u *upstream, count func(uint64) uint64) {
+	for {
+		c.rtimer.arm(tunnelIdle)
+		u.rtimer.arm(tunnelIdle)
+		b, n, err := from.recvBlock(blockSize)
+		if err == io.EOF {
+			sock.ShutdownWrite(to.fd)
+			return
+		}
+		if err == nil {
+			err = to.send(b[headRoom : headRoom+n])
+			putBlock(b)
+		}
+		if err != nil {
+			c.endTunnel(u)
+			return
+		}
+		count(uint64(n))
+	}
+}
+
+// endTunnel wakes both directions for good.
+func (c *conn) endTunnel(u *upstream) {
+	c.file.SetDeadline(past)
+	u.file.SetDeadline(past)
+}

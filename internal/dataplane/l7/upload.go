@@ -1,0 +1,281 @@
+package l7
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+)
+
+// upload passes a request body on that was not in the buffer to its end. It has
+// a goroutine of its own, since the server may answer, and say 100 Continue,
+// while the client still sends.
+type upload struct {
+	c       *conn
+	u       *upstream
+	timeout time.Duration
+
+	chunks  bool
+	left    int64
+	decoder h1.Chunked
+
+	first []byte // what was in the buffer, framed for the server; backed by store
+	store *block
+	used  int    // bytes of the buffer that first took, behind the head
+	rest  []byte // bytes read behind the end of the body
+
+	started bool
+	state   atomic.Uint32
+	done    chan struct{}
+}
+
+// The states of an upload.
+const (
+	uploading uint32 = iota
+	uploadComplete
+	uploadMalformed
+	uploadTooSlow
+	uploadGone     // the client broke off
+	uploadRejected // the server took no more: its answer decides
+	uploadStopped
+)
+
+// newUpload frames the part of the body that is in the buffer.
+func newUpload(c *conn) *upload {
+	req := &c.w.req
+	up := &upload{c: c, chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
+	have := c.w.in[req.Len():]
+	if !up.chunks {
+		up.first = have
+		up.left -= int64(len(have))
+		up.used = len(have)
+		return up
+	}
+	var buf []byte
+	if headRoom+len(have)+tailRoom <= blockSize {
+		up.store = getBlock()
+		buf = up.store[:]
+	} else { // behind a head that nearly filled the largest buffer
+		buf = make([]byte, headRoom+len(have)+tailRoom)
+	}
+	from, to, used, err := up.frame(buf, copy(buf[headRoom:], have))
+	if err != nil {
+		up.state.Store(uploadMalformed)
+		return up
+	}
+	up.first, up.used = buf[from:to], used
+	return up
+}
+
+// frame turns n bytes at headRoom into what the server gets.
+func (up *upload) frame(b []byte, n int) (from, to, used int, err error) {
+	if !up.chunks {
+		up.left -= int64(n)
+		if up.left == 0 {
+			up.state.Store(uploadComplete)
+		}
+		return headRoom, headRoom + n, n, nil
+	}
+	in := b[headRoom : headRoom+n]
+	size, used, err := up.decoder.Decode(in, in)
+	if err != nil {
+		return 0, 0, used, err
+	}
+	if used < n {
+		up.rest = append(up.rest, in[used:]...)
+	}
+	from, to = headRoom, headRoom
+	if size > 0 {
+		from = h1.PutChunkHead(b, headRoom, size)
+		to = headRoom + size
+		to += copy(b[to:], "\r\n")
+	}
+	if up.decoder.Done() {
+		to += copy(b[to:], h1.LastChunk)
+		up.state.Store(uploadComplete)
+	}
+	return from, to, used, nil
+}
+
+// complete tells whether the whole body has been taken from the client.
+func (up *upload) complete() bool { return up.state.Load() == uploadComplete }
+
+// failed tells whether the client is to blame for a body without an end.
+func (up *upload) failed() bool {
+	switch up.state.Load() {
+	case uploadMalformed, uploadTooSlow, uploadGone:
+		return true
+	}
+	return false
+}
+
+// run moves the body until its end.
+func (up *upload) run() {
+	defer close(up.done)
+	defer func() {
+		if v := recover(); v != nil {
+			up.c.h.e.log.Error("panic in an HTTP upload", "frontend", up.c.h.id, "client", up.c.peer, "panic", v, "stack", string(debug.Stack()))
+			up.end(uploadGone)
+		}
+	}()
+	for {
+		up.u.rtimer.disarm() // while the client is to be waited for, not the server
+		if !up.c.rtimer.arm(up.timeout) {
+			up.end(uploadTooSlow)
+			return
+		}
+		limit := int64(blockSize)
+		if !up.chunks {
+			limit = min(limit, up.left)
+		}
+		b, n, err := up.c.recvBlock(int(limit))
+		if err != nil {
+			switch {
+			case up.c.rtimer.isFired():
+				up.end(uploadTooSlow)
+			case isTimeout(err):
+				up.end(uploadStopped)
+			default:
+				up.end(uploadGone)
+			}
+			return
+		}
+		up.c.count.bytesIn.Add(uint64(n))
+		up.u.rtimer.arm(up.timeout)
+		from, to, _, err := up.frame(b[:], n)
+		if err != nil {
+			putBlock(b)
+			up.end(uploadMalformed)
+			return
+		}
+		if to > from {
+			err = up.u.send(b[from:to])
+		}
+		putBlock(b)
+		if err != nil {
+			up.state.Store(uploadRejected)
+			up.c.rtimer.disarm()
+			return
+		}
+		if up.complete() {
+			up.c.rtimer.disarm()
+			return
+		}
+	}
+}
+
+// end gives up. The server must not wait for the rest, nor we for the server.
+func (up *upload) end(state uint32) {
+	up.state.Store(state)
+	up.u.file.SetReadDeadline(past)
+}
+
+// stopUpload waits for the upload's goroutine, which ends at once.
+func (c *conn) stopUpload(u *upstream, up *upload) {
+	if up == nil || !up.started {
+		return
+	}
+	up.started = false
+	select {
+	case <-up.done:
+	default:
+		c.file.SetReadDeadline(past)
+		u.file.SetWriteDeadline(past)
+		<-up.done
+	}
+	if c.rtimer.isFired() {
+		c.rtimer.acknowledge()
+	} else {
+		c.rtimer.disarm()
+	}
+	if !c.cut.Load() {
+		c.file.SetReadDeadline(time.Time{})
+	}
+}
+
+// askWithUpload is upstream.request for a body that is still coming.
+func (c *conn) askWithUpload(u *upstream, kept bool, plan *policy.Plan, up *upload) (*block, int, error) {
+	u.noWait = true
+	_, _, err := u.request(c.w.out, kept)
+	u.noWait = false
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case u.step == askStale || u.step == askFailed:
+		return nil, 0, nil
+	case u.step == askPartly:
+		if err := u.sendSlowly(c.w.out[u.sent:]); err != nil && isTimeout(err) {
+			return nil, 0, err
+		}
+	}
+	up.u, up.timeout, up.started = u, plan.Timeout, true
+	go up.run()
+	return u.recvBlock(blockSize)
+}
+
+// exchangeSlowly handles a request outside the poller's visit, because more of
+// it has to be read, or because it becomes a tunnel. It is false when the
+// connection is to be closed.
+func (c *conn) exchangeSlowly() bool {
+	if c.w.req.WebSocket {
+		if !c.exchange(nil, 0) {
+			return false
+		}
+		c.after(c.w.req.Len())
+		return true
+	}
+	up := newUpload(c)
+	defer up.free()
+	if up.failed() {
+		c.requests++
+		c.count.requests.Add(1)
+		return c.answerUpload(up)
+	}
+	if !c.exchange(up, 0) {
+		return false
+	}
+	c.after(c.w.req.Len() + up.used)
+	if len(up.rest) == 0 || up.fromBuffer() {
+		return true
+	}
+	// The client has sent on behind the body.
+	if c.w == nil {
+		if !c.beginHead() {
+			return false
+		}
+		c.w = getWork()
+	}
+	for len(up.rest) > 0 {
+		if !c.w.grow() {
+			return false
+		}
+		n := copy(c.w.in[len(c.w.in):cap(c.w.in)], up.rest)
+		c.w.in, up.rest = c.w.in[:len(c.w.in)+n], up.rest[n:]
+	}
+	return true
+}
+
+// fromBuffer tells whether what lies behind the body is still in the request's
+// buffer, where after leaves it.
+func (up *upload) fromBuffer() bool { return up.u == nil }
+
+func (up *upload) free() {
+	if up.store != nil {
+		putBlock(up.store)
+	}
+}
+
+// answerUpload answers a request whose body cannot be completed.
+func (c *conn) answerUpload(up *upload) bool {
+	a := answer{status: 400}
+	switch up.state.Load() {
+	case uploadTooSlow:
+		a.status = 408
+	case uploadGone:
+		c.count.answered(400, 0) // nobody is there to read it
+		return false
+	}
+	return c.answerLocally(&a, up)
+}
