@@ -230,10 +230,12 @@ func (l *logSink) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
+func newTextLog(l *logSink) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
 func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
 	log := new(logSink)
-	e := NewEngine(Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	e := NewEngine(Options{Logger: newTextLog(log)})
 	p := pool.NewStatic(targets...)
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
@@ -255,6 +257,27 @@ func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 		}
 	})
 	return &proxy{HTTP: h, t: t, e: e, pool: p, f: f}
+}
+
+// eachKept visits the kept connections to servers.
+func (p *proxy) eachKept(fn func(u *upstream)) {
+	for _, k := range *p.e.kept.members.Load() {
+		for i := range k.shards {
+			s := &k.shards[i]
+			s.mu.Lock()
+			for _, u := range s.list {
+				fn(u)
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// keptCount is the number of kept connections to servers.
+func (p *proxy) keptCount() int {
+	n := 0
+	p.eachKept(func(*upstream) { n++ })
+	return n
 }
 
 // client is a raw connection to a proxy.
