@@ -25,7 +25,7 @@ type Options struct {
 	Logger *slog.Logger     // default: slog.Default()
 	Now    func() time.Time // default: time.Now
 
-	MaxURIBytes   int           // of path and query; default 128 KiB
+	MaxURIBytes   int           // of path and query; default 256 KiB
 	MaxBodyBytes  int           // default 1 MiB
 	MaxParameters int           // of query and body together; default 2000
 	MaxNonces     int           // remembered at once; default 4 million, see nonceStore
@@ -63,7 +63,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	setDefault(&o.MaxURIBytes, 128<<10)
+	setDefault(&o.MaxURIBytes, 256<<10)
 	setDefault(&o.MaxBodyBytes, 1<<20)
 	setDefault(&o.MaxParameters, 2000)
 	setDefault(&o.MaxNonces, 4_000_000)

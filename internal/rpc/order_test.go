@@ -179,7 +179,7 @@ func TestGatewayErrors(t *testing.T) {
 		{"escape", func() *http.Request { return httptest.NewRequest("GET", "/?Action=%zz", nil) }, 400, "InvalidParameter", `The specified parameter "Action" is not valid.`},
 		{"too many parameters", func() *http.Request { return httptest.NewRequest("GET", "/?"+strings.Repeat("a&", 2001), nil) }, 400, "InvalidParameter", "The request has more parameters than this server accepts."},
 		{"too many in the form", func() *http.Request { return formRequest("a=1", strings.Repeat("a&", 2000)) }, 400, "InvalidParameter", "The request has more parameters than this server accepts."},
-		{"query too long", func() *http.Request { return httptest.NewRequest("GET", "/?a="+strings.Repeat("a", 128<<10), nil) }, 414, "RequestURITooLarge", "The request line is longer than this server accepts."},
+		{"query too long", func() *http.Request { return httptest.NewRequest("GET", "/?a="+strings.Repeat("a", 256<<10), nil) }, 414, "RequestURITooLarge", "The request line is longer than this server accepts."},
 		{"body too long", func() *http.Request { return formRequest("", strings.Repeat("a", 1<<20+1)) }, 413, "RequestEntityTooLarge", "The request is larger than this server accepts."},
 		{"body too long, length not told", func() *http.Request {
 			r := formRequest("", strings.Repeat("a", 1<<20+1))

@@ -26,7 +26,7 @@ type ServerOptions struct {
 	WriteTimeout      time.Duration // from the end of the headers to the end of the answer; default 60 s
 	IdleTimeout       time.Duration // between requests; default 120 s
 	ShutdownTimeout   time.Duration // for calls that run when the server ends; default 10 s
-	MaxHeaderBytes    int           // request line and headers together; default 192 KiB
+	MaxHeaderBytes    int           // request line and headers together; default 320 KiB
 	MaxConns          int           // open at once; more are closed at once; default 8192
 }
 
@@ -50,7 +50,7 @@ func NewServer(opts ServerOptions) *Server {
 	setDefault(&opts.WriteTimeout, 60*time.Second)
 	setDefault(&opts.IdleTimeout, 120*time.Second)
 	setDefault(&opts.ShutdownTimeout, 10*time.Second)
-	setDefault(&opts.MaxHeaderBytes, 192<<10)
+	setDefault(&opts.MaxHeaderBytes, 320<<10)
 	setDefault(&opts.MaxConns, 8192)
 	return &Server{opts: opts}
 }
