@@ -113,7 +113,7 @@ func (s *story) addServers(ctx context.Context, n int) error {
 	if err := s.awaitHealth(ctx, map[string]string{a: "normal", b: "normal"}); err != nil {
 		return err
 	}
-	s.measure(ctx, shares)
+	s.measure(ctx, shares, "every request was answered, and the shares follow the weights")
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (s *story) reweigh(ctx context.Context, n int) error {
 		return err
 	}
 	s.claim("the group has the new weights", g.is(shares))
-	s.measure(ctx, shares)
+	s.measure(ctx, shares, "the shares follow the new weights from the first request on")
 	return nil
 }
 
@@ -144,7 +144,8 @@ func (s *story) addMore(ctx context.Context, n int) error {
 	if err := s.awaitHealth(ctx, want); err != nil {
 		return err
 	}
-	s.measure(ctx, []share{{id: s.samples[0].id, weight: 90}, {id: s.samples[1].id, weight: 10}, more[0], more[1]})
+	shares := []share{{id: s.samples[0].id, weight: 90}, {id: s.samples[1].id, weight: 10}, more[0], more[1]}
+	s.measure(ctx, shares, "all four serve, in the shares of their weights")
 	return nil
 }
 
@@ -156,7 +157,7 @@ func (s *story) lose(ctx context.Context, n int) error {
 	s.measure(ctx, []share{
 		{id: gone.id, weight: 90, down: true},
 		{id: s.samples[1].id, weight: 10}, {id: s.samples[2].id, weight: 50}, {id: s.samples[3].id, weight: 50},
-	})
+	}, "no request failed, and none reached the dead server; the rest keep their shares")
 	want := map[string]string{gone.id: "abnormal"}
 	for _, id := range serverIDs[1:] {
 		want[id] = "normal"
@@ -174,6 +175,6 @@ func (s *story) remove(ctx context.Context, n int) error {
 	}
 	shares := []share{{id: s.samples[1].id, weight: 10}, {id: s.samples[2].id, weight: 50}, {id: s.samples[3].id, weight: 50}}
 	s.claim("three servers are left", g.is(shares))
-	s.measure(ctx, shares)
+	s.measure(ctx, shares, "every request was answered by the three")
 	return nil
 }

@@ -123,8 +123,8 @@ func decode(words []string, out []byte, answer any) error {
 }
 
 // measure sends every kind of traffic, prints the distribution and checks it
-// against the weights.
-func (s *story) measure(ctx context.Context, shares []share) {
+// against the weights. claim says in words what that shows.
+func (s *story) measure(ctx context.Context, shares []share, claim string) {
 	httpURL := s.httpURL()
 	tcpURL := fmt.Sprintf("http://%s:%d/", s.address, s.tcpPort)
 	columns := []column{
@@ -137,7 +137,7 @@ func (s *story) measure(ctx context.Context, shares []share) {
 	for _, c := range columns {
 		faults = append(faults, check(shares, c)...)
 	}
-	s.claim("every request was answered, and the shares follow the weights", faults...)
+	s.claim(claim, faults...)
 }
 
 func (s *story) httpURL() string { return fmt.Sprintf("http://%s:%d/", s.address, s.httpPort) }
