@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/openslb/openslb/internal/slb"
@@ -22,6 +23,11 @@ type pool struct {
 func (p *pool) serves(lb *slb.LoadBalancer) bool {
 	return (p.Type == "" || p.Type == lb.AddressType) &&
 		(p.VSwitchID == "" || p.VSwitchID == lb.VSwitchID)
+}
+
+// has reports whether the pool has addresses of the family at all.
+func (p *pool) has(v slb.IPVersion) bool {
+	return slices.ContainsFunc(p.Prefixes, func(x netip.Prefix) bool { return x.Addr().Is4() == (v == slb.IPv4) })
 }
 
 // usable reports whether the pool may hand out a.
@@ -91,7 +97,7 @@ func (s *Server) claimAddress(tx *store.Tx, lb *slb.LoadBalancer, wanted netip.A
 		if !p.serves(lb) {
 			continue
 		}
-		served = true
+		served = served || p.has(lb.AddressIPVersion)
 		a, ok := p.pick(tx, lb.AddressIPVersion, wanted)
 		if !ok {
 			continue
