@@ -118,6 +118,11 @@ func run(ctx context.Context, s settings) error {
 			absent = append(absent, fmt.Sprintf("%s: %v", name, err))
 			continue
 		}
+		pause(ctx, time.Second)
+		if p.atRest, err = p.memory(); err != nil {
+			absent = append(absent, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
 		proxies = append(proxies, p)
 	}
 	for _, a := range absent {

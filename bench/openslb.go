@@ -2,9 +2,160 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/openslb/openslb/internal/client"
 )
 
+// The ports of the balancer under test; its address is its own, so that any
+// port is free.
+const (
+	openslbHTTP = 18080
+	openslbEcho = 18081
+	openslbBulk = 18082
+)
+
+// startOpenSLB runs the real binary with a store of its own and sets it up
+// through the API, as a user would.
 func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (*proxy, error) {
-	return nil, fmt.Errorf("not yet")
+	path, err := filepath.Abs(s.openslb)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("no binary (make build): %w", err)
+	}
+	ports, err := freePorts("127.0.0.1", 1)
+	if err != nil {
+		return nil, err
+	}
+	api := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ports[0])))
+	p := &proxy{name: "openslb", version: version(path, "version")}
+	p.cmd = exec.CommandContext(ctx, path, "serve", "--dev", "--data", filepath.Join(dir, "openslb"),
+		"--listen", api, "--internet-pool", "127.5.0.0/24", "--log-level", "warn")
+	if err := launch(ctx, s, p, netip.MustParseAddrPort(api)); err != nil {
+		return p, err
+	}
+	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou"}, hosts: b.Hosts}
+	if err := c.balancer(ctx, p, b); err != nil {
+		return p, fmt.Errorf("set up: %w; the node says: %s", err, p.log)
+	}
+	return p, nil
+}
+
+// setup drives one node through its API.
+type setup struct {
+	client client.Client
+	hosts  []netip.Addr
+}
+
+func (c *setup) call(ctx context.Context, version, action string, params map[string]string, out any) error {
+	cl := c.client
+	cl.Version = version
+	if err := cl.Do(ctx, action, params, out); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return nil
+}
+
+func (c *setup) slb(ctx context.Context, action string, params map[string]string, out any) error {
+	return c.call(ctx, "2014-05-15", action, params, out)
+}
+
+// balancer makes one instance with three listeners over both backends and waits
+// until every server is healthy on every listener.
+func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
+	type entry struct {
+		ServerID string `json:"ServerId"`
+		Weight   int
+	}
+	var entries []entry
+	for i, h := range c.hosts {
+		id := "i-bench" + strconv.Itoa(i+1)
+		if err := c.call(ctx, "2026-11-01", "RegisterServer", map[string]string{"ServerId": id, "Address.1": h.String()}, nil); err != nil {
+			return err
+		}
+		entries = append(entries, entry{id, 100})
+	}
+	var made struct {
+		LoadBalancerID string `json:"LoadBalancerId"`
+		Address        netip.Addr
+	}
+	if err := c.slb(ctx, "CreateLoadBalancer", map[string]string{"AddressType": "internet"}, &made); err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		kind        string
+		port        int
+		backend     uint16
+		idleTimeout string
+		into        *netip.AddrPort
+	}{
+		{"HTTP", openslbHTTP, b.HTTP, "60", &p.http},
+		{"TCP", openslbEcho, b.Echo, "", &p.tcp},
+		{"TCP", openslbBulk, b.Bulk, "", &p.bulk},
+	} {
+		params := map[string]string{
+			"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port),
+			"BackendServerPort": strconv.Itoa(int(l.backend)), "Bandwidth": "-1",
+		}
+		if l.kind == "HTTP" {
+			params["HealthCheck"], params["StickySession"], params["IdleTimeout"] = "on", "off", l.idleTimeout
+		}
+		if err := c.slb(ctx, "CreateLoadBalancer"+l.kind+"Listener", params, nil); err != nil {
+			return err
+		}
+		start := map[string]string{"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port)}
+		if err := c.slb(ctx, "StartLoadBalancerListener", start, nil); err != nil {
+			return err
+		}
+		*l.into = netip.AddrPortFrom(made.Address, uint16(l.port))
+	}
+	text, err := json.Marshal(entries)
+	if err != nil {
+		return err
+	}
+	add := map[string]string{"LoadBalancerId": made.LoadBalancerID, "BackendServers": string(text)}
+	if err := c.slb(ctx, "AddBackendServers", add, nil); err != nil {
+		return err
+	}
+	return c.healthy(ctx, made.LoadBalancerID, 3*len(entries))
+}
+
+// healthy waits until count rows of the health status are normal.
+func (c *setup) healthy(ctx context.Context, id string, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		var status struct {
+			BackendServers struct {
+				BackendServer []struct{ ServerHealthStatus string }
+			}
+		}
+		if err := c.slb(ctx, "DescribeHealthStatus", map[string]string{"LoadBalancerId": id}, &status); err != nil {
+			return err
+		}
+		normal := 0
+		for _, s := range status.BackendServers.BackendServer {
+			if s.ServerHealthStatus == "normal" {
+				normal++
+			}
+		}
+		if normal >= count {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("only %d of %d servers became healthy", normal, count)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }

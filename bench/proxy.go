@@ -24,6 +24,8 @@ type proxy struct {
 	// http, tcp and bulk are where it takes traffic for the backends of that
 	// kind; an invalid address means that it cannot.
 	http, tcp, bulk netip.AddrPort
+	// atRest is the memory before any traffic, in bytes.
+	atRest int64
 }
 
 func (p *proxy) cpu() time.Duration     { return cpuTime(p.cmd.Process.Pid) }

@@ -61,7 +61,7 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	fmt.Fprintf(w, "%d rounds of %v, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
 		s.rounds, s.duration, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
 	for _, p := range proxies {
-		fmt.Fprintf(w, "%s: %s. ", p.name, p.version)
+		fmt.Fprintf(w, "%s: %s, %.1f MB before any traffic. ", p.name, p.version, float64(p.atRest)/1e6)
 	}
 	for _, a := range absent {
 		fmt.Fprintf(w, "Left out: %s. ", a)

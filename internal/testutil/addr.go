@@ -45,33 +45,40 @@ func FreePort(t testing.TB, ip netip.Addr) uint16 {
 }
 
 // listenGroup listens on n addresses of 127.0.0.0/8 with one port for all, as
-// the servers of a default group need it.
-func listenGroup(n int) ([]net.Listener, error) {
-	var last error
+// the servers of a default group need it. With kinds of 2 there are two such
+// ports on the same addresses; group[k][i] is kind k on address i.
+func listenGroup(n, kinds int) (group [][]net.Listener, err error) {
 	for range 50 {
-		var group []net.Listener
-		host := [4]byte{127, 0, byte(1 + rand.IntN(250)), 1}
-		port := uint16(0)
-		for len(group) < n {
-			l, err := net.Listen("tcp", netip.AddrPortFrom(netip.AddrFrom4(host), port).String())
-			if err != nil {
-				last = err
-				break
-			}
-			group = append(group, l)
-			port = addrPort(l.Addr()).Port()
-			if host[3]++; host[3] == 255 {
-				host[2], host[3] = host[2]+1, 1
-			}
-		}
-		if len(group) == n {
+		host := [4]byte{127, 0, byte(1 + rand.IntN(250)), byte(1 + rand.IntN(254-n))}
+		if group, err = listenAt(host, n, kinds); err == nil {
 			return group, nil
 		}
-		for _, l := range group {
-			l.Close()
+	}
+	return nil, fmt.Errorf("listen on %d addresses with one port: %w", n, err)
+}
+
+func listenAt(host [4]byte, n, kinds int) ([][]net.Listener, error) {
+	var group [][]net.Listener
+	for k := range kinds {
+		group = append(group, nil)
+		port := uint16(0)
+		for i := range n {
+			at := host
+			at[3] += byte(i)
+			l, err := net.Listen("tcp", netip.AddrPortFrom(netip.AddrFrom4(at), port).String())
+			if err != nil {
+				for _, part := range group {
+					for _, l := range part {
+						l.Close()
+					}
+				}
+				return nil, err
+			}
+			group[k] = append(group[k], l)
+			port = addrPort(l.Addr()).Port()
 		}
 	}
-	return nil, fmt.Errorf("listen on %d addresses with one port: %w", n, last)
+	return group, nil
 }
 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }

@@ -24,6 +24,8 @@ type Server struct {
 	echo bool
 
 	requests    atomic.Int64
+	probes      atomic.Int64
+	failing     atomic.Bool
 	connections atomic.Int64
 
 	mu      sync.Mutex // guards the two below
@@ -34,27 +36,44 @@ type Server struct {
 
 // HTTPServers starts one HTTP server for each ID, on addresses of their own with
 // one port for all.
-func HTTPServers(t testing.TB, ids ...string) []*Server { return start(t, false, ids) }
+func HTTPServers(t testing.TB, ids ...string) []*Server { return start(t, ids, false)[0] }
 
 // EchoServers starts one echo server for each ID, on addresses of their own with
 // one port for all.
-func EchoServers(t testing.TB, ids ...string) []*Server { return start(t, true, ids) }
+func EchoServers(t testing.TB, ids ...string) []*Server { return start(t, ids, true)[0] }
 
-func start(t testing.TB, echo bool, ids []string) []*Server {
+// Hosts starts an HTTP server and an echo server for each ID; both have the
+// address of that ID and ports that are the same for all.
+func Hosts(t testing.TB, ids ...string) (web, echo []*Server) {
+	both := start(t, ids, false, true)
+	return both[0], both[1]
+}
+
+func start(t testing.TB, ids []string, echo ...bool) [][]*Server {
 	t.Helper()
-	group, err := listenGroup(len(ids))
+	group, err := listenGroup(len(ids), len(echo))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []*Server
-	for i, id := range ids {
-		s := &Server{ID: id, addr: addrPort(group[i].Addr()), echo: echo, open: map[net.Conn]struct{}{}}
-		s.serve(group[i])
-		t.Cleanup(s.Kill)
-		out = append(out, s)
+	out := make([][]*Server, len(echo))
+	for k := range echo {
+		for i, id := range ids {
+			s := &Server{ID: id, addr: addrPort(group[k][i].Addr()), echo: echo[k], open: map[net.Conn]struct{}{}}
+			s.serve(group[k][i])
+			t.Cleanup(s.Kill)
+			out[k] = append(out[k], s)
+		}
 	}
 	return out
 }
+
+// Fail makes an HTTP server answer every HEAD request, which only probes send,
+// with 500, and all others as before. So a test sees whether traffic avoids a
+// server for its health alone.
+func (s *Server) Fail(on bool) { s.failing.Store(on) }
+
+// Probes counts HEAD requests.
+func (s *Server) Probes() int64 { return s.probes.Load() }
 
 // Addr is where the server listens, or listened before Kill.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
@@ -181,12 +200,18 @@ func (s *Server) exchange(c net.Conn, r *bufio.Reader) bool {
 	if _, err := r.Discard(length); err != nil {
 		return false
 	}
-	head := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(s.ID)) + "\r\n"
+	status := "200 OK"
+	if method == "HEAD" && s.failing.Load() {
+		status = "500 Failing"
+	}
+	head := "HTTP/1.1 " + status + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(s.ID)) + "\r\n"
 	if !keep {
 		head += "Connection: close\r\n"
 	}
 	head += "\r\n"
-	if method != "HEAD" {
+	if method == "HEAD" {
+		s.probes.Add(1)
+	} else {
 		s.requests.Add(1)
 		head += s.ID
 	}

@@ -1,6 +1,8 @@
 package testutil
 
 import (
+	"fmt"
+	"io"
 	"testing"
 	"time"
 )
@@ -63,8 +65,20 @@ func TestHTTPServerKeepsAndCloses(t *testing.T) {
 	if _, err := c.Get("/"); err == nil {
 		t.Error("the connection is still open after an HTTP/1.0 request")
 	}
-	if s.Requests() != 3 {
-		t.Errorf("requests: %d, want 3", s.Requests())
+	s.Fail(true)
+	d, err := DialHTTP(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if r, err := d.Get("/"); err != nil || r.Status != 200 {
+		t.Errorf("a failing server must go on serving: %+v, %v", r, err)
+	}
+	if r, err := d.head(); err != nil || r != 500 {
+		t.Errorf("a probe of a failing server: %d, %v", r, err)
+	}
+	if s.Requests() != 4 || s.Probes() != 1 {
+		t.Errorf("%d requests, %d probes, want 4 and 1", s.Requests(), s.Probes())
 	}
 }
 
@@ -76,5 +90,32 @@ func TestAddressPoolsDiffer(t *testing.T) {
 			t.Fatalf("pool %s was given twice", p)
 		}
 		seen[p] = true
+	}
+}
+
+// head sends a HEAD request and returns the status.
+func (h *HTTPConn) head() (int, error) {
+	if _, err := io.WriteString(h.c, "HEAD / HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	var status int
+	_, err := fmt.Fscanf(h.r, "HTTP/1.1 %d", &status)
+	return status, err
+}
+
+func TestHosts(t *testing.T) {
+	web, echo := Hosts(t, "a", "b")
+	for i := range web {
+		if web[i].Addr().Addr() != echo[i].Addr().Addr() || web[i].Addr().Port() == echo[i].Addr().Port() || web[i].Addr().Port() != web[0].Addr().Port() {
+			t.Errorf("%d: %v and %v", i, web[i].Addr(), echo[i].Addr())
+		}
+	}
+	c, err := DialEcho(echo[1].Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Echo("hello"); err != nil || c.ServerID != "b" {
+		t.Errorf("server %q, %v", c.ServerID, err)
 	}
 }

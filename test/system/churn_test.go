@@ -1,0 +1,184 @@
+package system
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/openslb/openslb/internal/testutil"
+)
+
+// TestChurn makes a thousand random changes around five hundred live
+// connections. None of them may notice: a change to one thing never disturbs
+// another, and servers of the group that stay keep what they have.
+func TestChurn(t *testing.T) {
+	testutil.NoLeaks(t)
+	changes, conns := 1000, 250
+	if testing.Short() {
+		changes, conns = 150, 50
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s, err := strconv.ParseUint(os.Getenv("CHURN_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	t.Logf("CHURN_SEED=%d", seed)
+
+	web, echo := testutil.Hosts(t, ids("i", 8)...)
+	c := startNode(t)
+	c.register(web...)
+	b := c.balancer("subject")
+	// Patient checks: this test is about changes, and the machine is busy.
+	patient := []any{"HealthCheckInterval", 2, "HealthCheckTimeout", 10, "HealthCheckConnectTimeout", 10, "HealthyThreshold", 2, "UnhealthyThreshold", 10, "HealthCheck", "on"}
+	http := b.listen("HTTP", httpPort, web[0].Addr().Port(), patient...)
+	tcp := b.listen("TCP", tcpPort, echo[0].Addr().Port(), patient...)
+	b.add(entry{web[0].ID, 100}, entry{web[1].ID, 100}, entry{web[2].ID, 100})
+	for _, s := range web[:3] {
+		b.await(httpPort, s.ID, "normal")
+		b.await(tcpPort, s.ID, "normal")
+	}
+
+	load := testutil.StartLoad(t)
+	load.HTTP(http, conns, 150*time.Millisecond)
+	load.Echo(tcp, conns, 150*time.Millisecond)
+
+	m := &monkey{balancer: b, rnd: rand.New(rand.NewPCG(seed, 0)), staying: web[:3], coming: web[3:], counts: map[string]int{}}
+	began := time.Now()
+	for i := range changes {
+		// Traffic goes on between two changes, so that each meets it anew.
+		traffic := load.Requests() + 10
+		m.change()
+		testutil.Eventually(t, 30*time.Second, "traffic goes on", func() bool { return load.Requests() >= traffic })
+		if n, some := load.Faults(); n > 0 {
+			t.Fatalf("after change %d (%s): %d faults: %v", i, m.last, n, some)
+		}
+	}
+	took := time.Since(began)
+	// One more turn of every connection, after the last change.
+	after := load.Requests()
+	testutil.Eventually(t, 30*time.Second, "traffic after the last change", func() bool { return load.Requests() >= after+int64(4*conns) })
+	load.Stop()
+	if n, some := load.Faults(); n > 0 {
+		t.Fatalf("%d faults: %v", n, some)
+	}
+	t.Logf("%d changes in %v, %d exchanges; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), m.counts, m.refused)
+	if m.refused > changes/3 {
+		t.Errorf("%d of %d changes were refused; the test hardly tests: last %v", m.refused, changes, m.lastRefusal)
+	}
+}
+
+// monkey makes random changes. It never touches weight or membership of all
+// staying servers at once, and nothing else that a user would call taking
+// traffic away.
+type monkey struct {
+	*balancer
+	rnd             *rand.Rand
+	staying, coming []*testutil.Server
+	others          []*balancer
+	made            int
+	last            string
+	counts          map[string]int
+	refused         int
+	lastRefusal     error
+}
+
+func (m *monkey) change() {
+	moves := []struct {
+		name string
+		run  func() error
+	}{
+		{"weights", m.weights},
+		{"add a server", func() error {
+			s := m.pick()
+			return m.try("AddBackendServers", "LoadBalancerId", m.id, "BackendServers", list(entry{s.ID, m.rnd.IntN(101)}))
+		}},
+		{"remove a server", func() error {
+			return m.try("RemoveBackendServers", "LoadBalancerId", m.id, "BackendServers", list(entry{m.pick().ID, 0}))
+		}},
+		{"stop or start a server", func() error {
+			status := []string{"Running", "Stopped"}[m.rnd.IntN(2)]
+			return m.try("SetServerStatus", "ServerId", m.pick().ID, "Status", status)
+		}},
+		{"create a listener", func() error { return m.listener(m.balancer) }},
+		{"start a listener", func() error {
+			return m.try("StartLoadBalancerListener", "LoadBalancerId", m.id, "ListenerPort", m.port())
+		}},
+		{"stop a listener", func() error {
+			return m.try("StopLoadBalancerListener", "LoadBalancerId", m.id, "ListenerPort", m.port())
+		}},
+		{"delete a listener", func() error {
+			return m.try("DeleteLoadBalancerListener", "LoadBalancerId", m.id, "ListenerPort", m.port())
+		}},
+		{"rename", func() error {
+			m.made++
+			return m.try("SetLoadBalancerName", "LoadBalancerId", m.id, "LoadBalancerName", fmt.Sprintf("name-%d", m.made))
+		}},
+		{"change the HTTP listener", func() error {
+			return m.try("SetLoadBalancerHTTPListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", httpPort,
+				"Scheduler", []string{"wrr", "rr", "wlc"}[m.rnd.IntN(3)], "IdleTimeout", 30+m.rnd.IntN(30), "XForwardedFor_proto", []string{"on", "off"}[m.rnd.IntN(2)])
+		}},
+		{"change the TCP listener", func() error {
+			return m.try("SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", tcpPort,
+				"Scheduler", []string{"wrr", "rr", "wlc"}[m.rnd.IntN(3)], "EstablishedTimeout", 300+m.rnd.IntN(600))
+		}},
+		{"another instance", m.another},
+	}
+	move := moves[m.rnd.IntN(len(moves))]
+	m.last = move.name
+	m.counts[move.name]++
+	if err := move.run(); err != nil {
+		if apiCode(err) == "" {
+			m.t.Fatalf("%s: %v", move.name, err)
+		}
+		m.refused++ // the state did not allow it; a refusal is a change of nothing
+		m.lastRefusal = err
+	}
+}
+
+func (m *monkey) pick() *testutil.Server { return m.coming[m.rnd.IntN(len(m.coming))] }
+
+// port is one of a few, so that creation, start, stop and deletion meet.
+func (m *monkey) port() int { return 9000 + m.rnd.IntN(4) }
+
+func (m *monkey) weights() error {
+	var entries []entry
+	for _, s := range m.staying {
+		entries = append(entries, entry{s.ID, m.rnd.IntN(101)})
+	}
+	entries[m.rnd.IntN(len(entries))].Weight = 50 // somebody always takes traffic
+	return m.try("SetBackendServers", "LoadBalancerId", m.id, "BackendServers", list(entries...))
+}
+
+func (m *monkey) listener(b *balancer) error {
+	kind := []string{"HTTP", "TCP"}[m.rnd.IntN(2)]
+	args := []any{"LoadBalancerId", b.id, "ListenerPort", m.port(), "BackendServerPort", m.staying[0].Addr().Port(), "Bandwidth", -1}
+	if kind == "HTTP" {
+		args = append(args, "StickySession", "off", "HealthCheck", "on")
+	}
+	return m.try("CreateLoadBalancer"+kind+"Listener", args...)
+}
+
+// another creates, changes or deletes an instance beside the subject.
+func (m *monkey) another() error {
+	if len(m.others) < 5 && m.rnd.IntN(2) == 0 {
+		o := m.cluster.balancer("other")
+		m.others = append(m.others, o)
+		port := m.port()
+		if err := m.try("CreateLoadBalancerTCPListener", "LoadBalancerId", o.id, "ListenerPort", port, "BackendServerPort", m.staying[0].Addr().Port(), "Bandwidth", -1); err != nil {
+			return err
+		}
+		return m.try("StartLoadBalancerListener", "LoadBalancerId", o.id, "ListenerPort", port)
+	}
+	if len(m.others) == 0 {
+		return nil
+	}
+	i := m.rnd.IntN(len(m.others))
+	o := m.others[i]
+	if m.rnd.IntN(2) == 0 {
+		return m.try("AddBackendServers", "LoadBalancerId", o.id, "BackendServers", list(entry{m.staying[0].ID, 100}, entry{m.staying[1].ID, m.rnd.IntN(101)}))
+	}
+	m.others = append(m.others[:i], m.others[i+1:]...)
+	return m.try("DeleteLoadBalancer", "LoadBalancerId", o.id)
+}
