@@ -37,15 +37,8 @@ func (s *Server) joinServers(p *addBackendServersParams) (leave func()) {
 		ids = append(ids, e.ServerID)
 	}
 	return s.attaching.join(ids, func(id slb.ServerID, underWay int) bool {
-		if quota < 0 {
-			return true
-		}
-		return s.attachments(s.cfg.Store.State(), id)+underWay <= quota
+		return quota < 0 || len(s.cfg.Store.State().LoadBalancersUsing(id))+underWay <= quota
 	})
-}
-
-func (s *Server) attachments(state *slb.State, id slb.ServerID) int {
-	return len(state.LoadBalancersUsing(id))
 }
 
 // attach adds the servers to lb, or none of them.
@@ -112,8 +105,8 @@ func (s *Server) admit(tx *store.Tx, lb *slb.LoadBalancer, e *backendParam) (slb
 		return b, slb.ErrNetworkMixed
 	}
 	quota := s.cfg.Quotas.AttachmentsPerServer
-	if !slices.ContainsFunc(lb.BackendServers, func(o slb.BackendServer) bool { return o.ServerID == e.ServerID }) &&
-		exceeds(s.attachments(tx.State(), e.ServerID)+1, quota) {
+	if quota >= 0 && !slices.ContainsFunc(lb.BackendServers, func(o slb.BackendServer) bool { return o.ServerID == e.ServerID }) &&
+		exceeds(len(tx.State().LoadBalancersUsing(e.ServerID))+1, quota) {
 		return b, slb.ErrQuota
 	}
 	return b, nil
