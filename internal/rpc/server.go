@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -73,7 +74,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
 	if s.opts.TLS != nil {
-		server.TLSConfig = s.opts.TLS.Clone()
+		server.TLSConfig, server.Protocols = protocols(s.opts.TLS)
 	}
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -108,4 +109,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	default:
 		return nil
 	}
+}
+
+// protocols spells out which versions of HTTP are offered. Left to net/http,
+// HTTP/2 is set up by the first of Serve and ServeTLS, and not by Serve unless
+// the list names it: then it would be offered but not served.
+func protocols(config *tls.Config) (*tls.Config, *http.Protocols) {
+	config = config.Clone()
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	p.SetHTTP2(slices.Contains(config.NextProtos, "h2"))
+	return config, p
 }

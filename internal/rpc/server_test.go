@@ -96,19 +96,25 @@ func TestPlainAndTLSOnOnePort(t *testing.T) {
 	serverTLS, clientTLS := testTLS(t)
 	s := serve(t, ServerOptions{Handler: http.HandlerFunc(echoProto), TLS: serverTLS})
 	defer s.end(t)
+	withoutH2 := serverTLS.Clone()
+	withoutH2.NextProtos = []string{"http/1.1"}
+	only1 := serve(t, ServerOptions{Handler: http.HandlerFunc(echoProto), TLS: withoutH2})
+	defer only1.end(t)
 	for _, tc := range []struct {
+		s      *running
 		scheme string
 		h2     bool
 		want   string
 	}{
-		{"http", false, "HTTP/1.1 tls=false hello"},
-		{"https", false, "HTTP/1.1 tls=true hello"},
-		{"https", true, "HTTP/2.0 tls=true hello"},
+		{s, "http", false, "HTTP/1.1 tls=false hello"},
+		{s, "https", false, "HTTP/1.1 tls=true hello"},
+		{s, "https", true, "HTTP/2.0 tls=true hello"},
+		{only1, "https", true, "HTTP/1.1 tls=true hello"},
 	} {
 		transport := &http.Transport{TLSClientConfig: clientTLS.Clone(), ForceAttemptHTTP2: tc.h2}
 		client := &http.Client{Transport: transport}
 		for range 2 { // the second on the same connection
-			if got := get(t, client, tc.scheme+"://"+s.addr); got != tc.want {
+			if got := get(t, client, tc.scheme+"://"+tc.s.addr); got != tc.want {
 				t.Errorf("%s h2=%v: %q", tc.scheme, tc.h2, got)
 			}
 		}
