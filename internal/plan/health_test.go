@@ -113,7 +113,9 @@ http:83 i-new 10.0.0.5:8080 ecs unavailable
 	}
 	inactive := lb.Clone()
 	inactive.Status = slb.Inactive
-	if got := render(new(s.WithLoadBalancer("lb", inactive))); strings.Count(got, "unavailable") != 20 {
+	later := *s
+	slb.Set(&later, &later.LoadBalancers, "lb", inactive, 0)
+	if got := render(&later); strings.Count(got, "unavailable") != 20 {
 		t.Errorf("rows of an inactive instance:\n%s", got)
 	}
 	if rows := ServerHealth(s, "lb-unknown", facts); rows != nil {

@@ -21,11 +21,11 @@ func stateOf(resources ...any) *slb.State {
 	for _, r := range resources {
 		switch r := r.(type) {
 		case *slb.LoadBalancer:
-			s = s.WithLoadBalancer(r.Key(), r)
+			slb.Set(&s, &s.LoadBalancers, r.Key(), r, 0)
 		case *slb.Listener:
-			s.Listeners = s.Listeners.With(r.Key(), r)
+			slb.Set(&s, &s.Listeners, r.Key(), r, 0)
 		case *slb.Server:
-			s.Servers = s.Servers.With(r.Key(), r)
+			slb.Set(&s, &s.Servers, r.Key(), r, 0)
 		default:
 			panic(fmt.Sprintf("no table for %T", r))
 		}
@@ -305,10 +305,10 @@ func TestAffectedNamesAllThatChange(t *testing.T) {
 			}
 		case 1:
 			kind, key = slb.KindLoadBalancer, rapid.SampledFrom([]string{"lb", "lb-1"}).Draw(t, "lb")
-			after = after.WithLoadBalancer(key, nil)
+			slb.Set(&after, &after.LoadBalancers, key, nil, 0)
 		case 2:
 			kind, key = slb.KindListener, slb.ListenerKey("lb-1", "tcp", 80)
-			after.Listeners = after.Listeners.With(key, listener("lb-1", slb.HTTP, 80))
+			slb.Set(&after, &after.Listeners, key, listener("lb-1", slb.HTTP, 80), 0)
 		}
 		affected := map[string]bool{}
 		for _, id := range Affected(&after, kind, key) {

@@ -25,9 +25,11 @@ type Listener struct {
 	MasterSlaveServerGroup string `json:",omitempty"`
 	ACL                    ListenerACL
 	HealthCheck            HealthCheck
-	TCP                    *TCPOptions  `json:",omitempty"`
-	HTTP                   *HTTPOptions `json:",omitempty"`
-	Tags                   []Tag        `json:",omitempty"`
+	WhiteList              WhiteList     `json:",omitzero"`
+	TCP                    *TCPOptions   `json:",omitempty"` // TCP and UDP
+	HTTP                   *HTTPOptions  `json:",omitempty"` // HTTP and HTTPS
+	HTTPS                  *HTTPSOptions `json:",omitempty"`
+	Tags                   []Tag         `json:",omitempty"`
 	CreatedAt              time.Time
 }
 
@@ -56,8 +58,34 @@ func (l *Listener) Clone() *Listener {
 		h := *l.HTTP
 		c.HTTP = &h
 	}
+	if l.HTTPS != nil {
+		h := *l.HTTPS
+		c.HTTPS = &h
+	}
+	c.WhiteList.Items = slices.Clone(l.WhiteList.Items)
 	c.Tags = slices.Clone(l.Tags)
 	return &c
+}
+
+// IndexKeys are the entries of the listener in State's index.
+func (l *Listener) IndexKeys() []string {
+	var keys []string
+	add := func(relation, id string) {
+		if id != "" {
+			keys = append(keys, indexKey(relation, id, l.Key()))
+		}
+	}
+	add(indexGroupListeners, l.VServerGroupID)
+	add(indexGroupListeners, l.MasterSlaveServerGroup)
+	for _, id := range l.ACL.IDs {
+		add(indexACLListeners, id)
+	}
+	if l.HTTPS != nil {
+		add(indexCertificateListeners, l.HTTPS.ServerCertificateID)
+		add(indexCertificateListeners, l.HTTPS.CACertificateID)
+		add(indexPolicyListeners, l.HTTPS.TLSCipherPolicy)
+	}
+	return append(keys, tagKeys(TagListener, l.Key(), l.Tags)...)
 }
 
 // ListenerACL is the access control of a listener.
@@ -115,6 +143,15 @@ func (l *Listener) UsesGroup() bool { return l.VServerGroupID != "" || l.MasterS
 
 // Redirects reports whether the listener only redirects to another port.
 func (l *Listener) Redirects() bool { return l.HTTP != nil && l.HTTP.ListenerForward == On }
+
+// HTTPSOptions are the settings of HTTPS listeners alone.
+type HTTPSOptions struct {
+	ServerCertificateID string
+	CACertificateID     string `json:",omitempty"` // set: clients must present a certificate
+	// TLSCipherPolicy is a built-in policy's name or a custom one's ID.
+	TLSCipherPolicy string
+	EnableHTTP2     Switch
+}
 
 // HealthCheck are the settings of the probe of one listener or rule.
 type HealthCheck struct {

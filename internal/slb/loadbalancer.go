@@ -33,6 +33,8 @@ type LoadBalancer struct {
 	CreatedAt                    time.Time
 	Tags                         []Tag           `json:",omitempty"`
 	BackendServers               []BackendServer `json:",omitempty"`
+	// AccessLog is where the log of layer 7 requests goes; nil when it is off.
+	AccessLog *AccessLog `json:",omitempty"`
 }
 
 // MaxBandwidth is the highest bandwidth of an instance or listener in Mbit/s.
@@ -54,7 +56,20 @@ func (lb *LoadBalancer) Clone() *LoadBalancer {
 	c := *lb
 	c.Tags = slices.Clone(lb.Tags)
 	c.BackendServers = slices.Clone(lb.BackendServers)
+	if lb.AccessLog != nil {
+		a := *lb.AccessLog
+		c.AccessLog = &a
+	}
 	return &c
+}
+
+// IndexKeys are the entries of the instance in State's index.
+func (lb *LoadBalancer) IndexKeys() []string {
+	keys := []string{indexKey(indexName, lb.Name, string(lb.ID))}
+	for i := range lb.BackendServers {
+		keys = append(keys, indexKey(indexAttached, string(lb.BackendServers[i].ServerID), string(lb.ID), ""))
+	}
+	return append(keys, tagKeys(TagInstance, string(lb.ID), lb.Tags)...)
 }
 
 // Tag is a key with a value, unique by key on one resource.

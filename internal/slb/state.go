@@ -6,17 +6,25 @@ import "slices"
 // makes a new State that shares what did not change.
 type State struct {
 	// Revision is the store's revision that this State reflects.
-	Revision      int64
-	LoadBalancers Table[LoadBalancer]
-	Listeners     Table[Listener]
-	Servers       Table[Server]
-	AccessKeys    Table[AccessKey]
-	Addresses     Table[AddressClaim]
-	ClientTokens  Table[ClientToken]
+	Revision           int64
+	LoadBalancers      Table[LoadBalancer]
+	Listeners          Table[Listener]
+	VServerGroups      Table[VServerGroup]
+	MasterSlaveGroups  Table[MasterSlaveServerGroup]
+	Rules              Table[Rule]
+	ServerCertificates Table[ServerCertificate]
+	CACertificates     Table[CACertificate]
+	DomainExtensions   Table[DomainExtension]
+	TLSCipherPolicies  Table[TLSCipherPolicy]
+	AccessControlLists Table[AccessControlList]
+	RegionSettings     Table[RegionSettings]
+	Servers            Table[Server]
+	AccessKeys         Table[AccessKey]
+	Addresses          Table[AddressClaim]
+	ClientTokens       Table[ClientToken]
 
-	// attachments indexes "serverID/loadBalancerID" for every server that a group
-	// of the instance names.
-	attachments Table[struct{}]
+	// index finds resources by something else than their key, see Indexed.
+	index Table[struct{}]
 }
 
 // Kind names a kind of resource in the store's keys.
@@ -24,76 +32,55 @@ type Kind string
 
 // The kinds.
 const (
-	KindLoadBalancer Kind = "loadbalancer"
-	KindListener     Kind = "listener"
-	KindServer       Kind = "server"
-	KindAccessKey    Kind = "accesskey"
-	KindAddress      Kind = "address"
-	KindClientToken  Kind = "clienttoken"
+	KindLoadBalancer      Kind = "loadbalancer"
+	KindListener          Kind = "listener"
+	KindVServerGroup      Kind = "vservergroup"
+	KindMasterSlaveGroup  Kind = "masterslavegroup"
+	KindRule              Kind = "rule"
+	KindServerCertificate Kind = "servercertificate"
+	KindCACertificate     Kind = "cacertificate"
+	KindDomainExtension   Kind = "domainextension"
+	KindTLSCipherPolicy   Kind = "tlscipherpolicy"
+	KindAccessControlList Kind = "acl"
+	KindRegionSettings    Kind = "regionsettings"
+	KindServer            Kind = "server"
+	KindAccessKey         Kind = "accesskey"
+	KindAddress           Kind = "address"
+	KindClientToken       Kind = "clienttoken"
 )
 
-// ListenersOf yields the listeners of an instance in order of port.
-func (s *State) ListenersOf(id LoadBalancerID) []*Listener {
-	var out []*Listener
-	for _, l := range s.Listeners.Prefix(ListenerPrefix(id)) {
-		out = append(out, l)
+// Set puts v, which the store wrote at revision, under key into t, a table of
+// s; a nil v removes the key. The index follows.
+func Set[T any](s *State, t *Table[T], key string, v *T, revision int64) {
+	var before, after []string
+	if old, ok := t.Get(key); ok {
+		before = indexKeysOf(old)
 	}
-	return out
-}
-
-// LoadBalancersUsing returns the instances whose groups name the server.
-func (s *State) LoadBalancersUsing(id ServerID) []LoadBalancerID {
-	var out []LoadBalancerID
-	prefix := string(id) + "/"
-	for k := range s.attachments.Prefix(prefix) {
-		out = append(out, LoadBalancerID(k[len(prefix):]))
-	}
-	return out
-}
-
-// WithLoadBalancer returns a State in which the instance stored under key is
-// lb, or is absent when lb is nil; the attachment index follows.
-func (s State) WithLoadBalancer(key string, lb *LoadBalancer) State {
-	return s.WithLoadBalancerAt(key, lb, 0)
-}
-
-// WithLoadBalancerAt is WithLoadBalancer for an instance that the store wrote
-// at revision.
-func (s State) WithLoadBalancerAt(key string, lb *LoadBalancer, revision int64) State {
-	var before, after []BackendServer
-	if old, ok := s.LoadBalancers.Get(key); ok {
-		before = old.BackendServers
-	}
-	if lb == nil {
-		s.LoadBalancers = s.LoadBalancers.Without(key)
+	if v == nil {
+		*t = t.Without(key)
 	} else {
-		s.LoadBalancers = s.LoadBalancers.WithAt(key, lb, revision)
-		after = lb.BackendServers
+		*t = t.WithAt(key, v, revision)
+		after = indexKeysOf(v)
 	}
-	// Most changes keep the set of servers: then the index, which has an entry
-	// for each, is left alone.
-	sameServer := func(a, b BackendServer) bool { return a.ServerID == b.ServerID }
-	if slices.EqualFunc(before, after, sameServer) {
-		return s
+	// Most changes leave what is indexed as it was.
+	if slices.Equal(before, after) {
+		return
 	}
-	keep := make(map[ServerID]bool, len(after))
-	for _, b := range after {
-		keep[b.ServerID] = true
-	}
-	for _, b := range before {
-		if !keep[b.ServerID] {
-			s.attachments = s.attachments.Without(attachmentKey(b.ServerID, key))
+	for _, k := range before {
+		if !slices.Contains(after, k) {
+			s.index = s.index.Without(k)
 		}
 	}
-	for _, b := range after {
-		k := attachmentKey(b.ServerID, key)
-		if _, ok := s.attachments.Get(k); !ok {
-			s.attachments = s.attachments.With(k, &struct{}{})
+	for _, k := range after {
+		if _, ok := s.index.Get(k); !ok {
+			s.index = s.index.With(k, &struct{}{})
 		}
 	}
-	return s
 }
 
-func attachmentKey(server ServerID, loadBalancer string) string {
-	return string(server) + "/" + loadBalancer
+func indexKeysOf(v any) []string {
+	if i, ok := v.(Indexed); ok {
+		return i.IndexKeys()
+	}
+	return nil
 }

@@ -16,25 +16,49 @@ const prefix = "/openslb/1/"
 var kinds = []*kind{
 	newKind(slb.KindLoadBalancer,
 		func(s *slb.State) *slb.Table[slb.LoadBalancer] { return &s.LoadBalancers },
-		func(tx *Tx) *TxTable[slb.LoadBalancer] { return &tx.LoadBalancers },
-		func(s *slb.State, key string, lb *slb.LoadBalancer, revision int64) {
-			*s = s.WithLoadBalancerAt(key, lb, revision)
-		}),
+		func(tx *Tx) *TxTable[slb.LoadBalancer] { return &tx.LoadBalancers }),
 	newKind(slb.KindListener,
 		func(s *slb.State) *slb.Table[slb.Listener] { return &s.Listeners },
-		func(tx *Tx) *TxTable[slb.Listener] { return &tx.Listeners }, nil),
+		func(tx *Tx) *TxTable[slb.Listener] { return &tx.Listeners }),
+	newKind(slb.KindVServerGroup,
+		func(s *slb.State) *slb.Table[slb.VServerGroup] { return &s.VServerGroups },
+		func(tx *Tx) *TxTable[slb.VServerGroup] { return &tx.VServerGroups }),
+	newKind(slb.KindMasterSlaveGroup,
+		func(s *slb.State) *slb.Table[slb.MasterSlaveServerGroup] { return &s.MasterSlaveGroups },
+		func(tx *Tx) *TxTable[slb.MasterSlaveServerGroup] { return &tx.MasterSlaveGroups }),
+	newKind(slb.KindRule,
+		func(s *slb.State) *slb.Table[slb.Rule] { return &s.Rules },
+		func(tx *Tx) *TxTable[slb.Rule] { return &tx.Rules }),
+	newKind(slb.KindServerCertificate,
+		func(s *slb.State) *slb.Table[slb.ServerCertificate] { return &s.ServerCertificates },
+		func(tx *Tx) *TxTable[slb.ServerCertificate] { return &tx.ServerCertificates }),
+	newKind(slb.KindCACertificate,
+		func(s *slb.State) *slb.Table[slb.CACertificate] { return &s.CACertificates },
+		func(tx *Tx) *TxTable[slb.CACertificate] { return &tx.CACertificates }),
+	newKind(slb.KindDomainExtension,
+		func(s *slb.State) *slb.Table[slb.DomainExtension] { return &s.DomainExtensions },
+		func(tx *Tx) *TxTable[slb.DomainExtension] { return &tx.DomainExtensions }),
+	newKind(slb.KindTLSCipherPolicy,
+		func(s *slb.State) *slb.Table[slb.TLSCipherPolicy] { return &s.TLSCipherPolicies },
+		func(tx *Tx) *TxTable[slb.TLSCipherPolicy] { return &tx.TLSCipherPolicies }),
+	newKind(slb.KindAccessControlList,
+		func(s *slb.State) *slb.Table[slb.AccessControlList] { return &s.AccessControlLists },
+		func(tx *Tx) *TxTable[slb.AccessControlList] { return &tx.AccessControlLists }),
+	newKind(slb.KindRegionSettings,
+		func(s *slb.State) *slb.Table[slb.RegionSettings] { return &s.RegionSettings },
+		func(tx *Tx) *TxTable[slb.RegionSettings] { return &tx.RegionSettings }),
 	newKind(slb.KindServer,
 		func(s *slb.State) *slb.Table[slb.Server] { return &s.Servers },
-		func(tx *Tx) *TxTable[slb.Server] { return &tx.Servers }, nil),
+		func(tx *Tx) *TxTable[slb.Server] { return &tx.Servers }),
 	newKind(slb.KindAccessKey,
 		func(s *slb.State) *slb.Table[slb.AccessKey] { return &s.AccessKeys },
-		func(tx *Tx) *TxTable[slb.AccessKey] { return &tx.AccessKeys }, nil),
+		func(tx *Tx) *TxTable[slb.AccessKey] { return &tx.AccessKeys }),
 	newKind(slb.KindAddress,
 		func(s *slb.State) *slb.Table[slb.AddressClaim] { return &s.Addresses },
-		func(tx *Tx) *TxTable[slb.AddressClaim] { return &tx.Addresses }, nil),
+		func(tx *Tx) *TxTable[slb.AddressClaim] { return &tx.Addresses }),
 	newKind(slb.KindClientToken,
 		func(s *slb.State) *slb.Table[slb.ClientToken] { return &s.ClientTokens },
-		func(tx *Tx) *TxTable[slb.ClientToken] { return &tx.ClientTokens }, nil),
+		func(tx *Tx) *TxTable[slb.ClientToken] { return &tx.ClientTokens }),
 }
 
 // kind is one row of kinds, with the types taken out.
@@ -61,18 +85,7 @@ func newKind[T any, P resource[T]](
 	name slb.Kind,
 	table func(*slb.State) *slb.Table[T],
 	txTable func(*Tx) *TxTable[T],
-	set func(*slb.State, string, *T, int64), // nil: the table is all there is to change
 ) *kind {
-	if set == nil {
-		set = func(s *slb.State, key string, v *T, revision int64) {
-			t := table(s)
-			if v == nil {
-				*t = t.Without(key)
-			} else {
-				*t = t.WithAt(key, v, revision)
-			}
-		}
-	}
 	k := &kind{
 		name:   name,
 		prefix: prefix + string(name) + "/",
@@ -85,7 +98,7 @@ func newKind[T any, P resource[T]](
 		},
 		set: func(s *slb.State, key string, v any, revision int64) {
 			typed, _ := v.(*T)
-			set(s, key, typed, revision)
+			slb.Set(s, table(s), key, typed, revision)
 		},
 		revision:  func(s *slb.State, key string) int64 { return table(s).RevisionOf(key) },
 		revisions: func(s *slb.State) iter.Seq2[string, int64] { return table(s).Revisions() },

@@ -14,12 +14,21 @@ import (
 // Tx is one run of a transaction. It belongs to the goroutine of the function
 // it was given to, and ends with it.
 type Tx struct {
-	LoadBalancers TxTable[slb.LoadBalancer]
-	Listeners     TxTable[slb.Listener]
-	Servers       TxTable[slb.Server]
-	AccessKeys    TxTable[slb.AccessKey]
-	Addresses     TxTable[slb.AddressClaim]
-	ClientTokens  TxTable[slb.ClientToken]
+	LoadBalancers      TxTable[slb.LoadBalancer]
+	Listeners          TxTable[slb.Listener]
+	VServerGroups      TxTable[slb.VServerGroup]
+	MasterSlaveGroups  TxTable[slb.MasterSlaveServerGroup]
+	Rules              TxTable[slb.Rule]
+	ServerCertificates TxTable[slb.ServerCertificate]
+	CACertificates     TxTable[slb.CACertificate]
+	DomainExtensions   TxTable[slb.DomainExtension]
+	TLSCipherPolicies  TxTable[slb.TLSCipherPolicy]
+	AccessControlLists TxTable[slb.AccessControlList]
+	RegionSettings     TxTable[slb.RegionSettings]
+	Servers            TxTable[slb.Server]
+	AccessKeys         TxTable[slb.AccessKey]
+	Addresses          TxTable[slb.AddressClaim]
+	ClientTokens       TxTable[slb.ClientToken]
 
 	snap   *snapshot
 	tables []txTable
