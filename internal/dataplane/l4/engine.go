@@ -23,8 +23,8 @@ type Options struct {
 	Logger *slog.Logger // nil: slog.Default
 	// Loops is the number of event loops; 0: one for each processor Go may use.
 	Loops int
-	// Budget limits descriptors, two for each connection; nil: one of its own,
-	// from the limit of the process.
+	// Budget limits descriptors: two for each connection and one for each
+	// frontend on each loop. nil: one of its own, from the limit of the process.
 	Budget *loop.Budget
 	// ConnectTimeout is how long one server has to accept a connection before
 	// another is tried; 0: 5 s. All tries together get three times as long.
@@ -97,7 +97,7 @@ func NewEngine(o Options) (*Engine, error) {
 }
 
 // Connections is how many connections fit at once, as the process's limit of
-// descriptors has it.
+// descriptors has it; each frontend takes a little of that.
 func (e *Engine) Connections() int { return e.budget.Limit() / 2 }
 
 // Close closes all frontends, resetting their connections, and ends the loops.

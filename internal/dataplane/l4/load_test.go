@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -94,8 +95,8 @@ func TestAcceptStorm(t *testing.T) {
 }
 
 func TestBudgetRefusesBeyond(t *testing.T) {
-	e := newEngine(t, Options{Budget: loop.NewBudgetOf(7)})
-	if e.Connections() != 3 {
+	e := newEngine(t, Options{Loops: 1, Budget: loop.NewBudgetOf(8)})
+	if e.Connections() != 4 {
 		t.Errorf("room for %d", e.Connections())
 	}
 	f := listen(t, e, spec.TCPOptions{}, pool.NewStatic(target("a", server(t, echo))))
@@ -112,6 +113,52 @@ func TestBudgetRefusesBeyond(t *testing.T) {
 	open[0].Close()
 	eventually(t, "room", func() bool { return f.Facts().ActiveConnections == 2 })
 	exchange(t, dial(t, f), "x")
+	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil); err != nil {
+		t.Error(err) // the eighth
+	}
+	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil); !errors.Is(err, syscall.EMFILE) {
+		t.Error(err)
+	}
+}
+
+// A panic costs the connection it happens in, and nothing else.
+func TestPanicEndsOneConnection(t *testing.T) {
+	e := newEngine(t, Options{Loops: 1})
+	w := e.workers[0]
+	p := pool.NewStatic(target("a", server(t, echo)))
+	f := listen(t, e, spec.TCPOptions{}, p)
+	other := dial(t, f)
+	exchange(t, other, "x")
+	buffer := w.loop.Buffer
+	for name, damage := range map[string]func(c *conn){
+		"in a timer": func(c *conn) {
+			c.settings = nil
+			w.loop.Arm(&c.timer, 0)
+		},
+		"in a read": func(c *conn) {
+			c.client.readable = true
+			w.loop.Again(c.client.handle, 0)
+			w.loop.Buffer = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, f)
+			exchange(t, c, "x")
+			w.loop.Do(func() { damage(f.ports[0].conns) })
+			expectReset(t, c)
+			w.loop.Do(func() { w.loop.Buffer = buffer })
+			exchange(t, other, "goes on")
+		})
+	}
+	t.Run("in an accept", func(t *testing.T) {
+		settings := f.now.Swap(nil)
+		expectRefusal(t, f)
+		f.now.Store(settings)
+		exchange(t, other, "goes on")
+	})
+	if facts := f.Facts(); facts.ActiveConnections != 1 || p.Facts()[0].Active != 1 {
+		t.Errorf("%+v, %+v", facts, p.Facts())
+	}
 }
 
 // Out of descriptors, accepting rests and goes on when there are some again.

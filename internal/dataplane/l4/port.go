@@ -33,6 +33,7 @@ type port struct {
 	batch  int   // how many connections to accept at one event
 	turn   int64 // of the loop, when connections were last accepted
 	conns  *conn // list of all
+	fresh  *conn // being begun, for the case of a panic
 
 	// An early exchange reads what the client sent with its hand-shake and sends
 	// it to the server at once, without a turn of the loop in between. Where
@@ -81,8 +82,13 @@ func (p *port) Ready(loop.Events) {
 	}
 }
 
-// Abort is called if accepting panicked; it goes on with the next connection.
-func (p *port) Abort() {}
+// Abort is called if beginning a connection panicked; accepting goes on.
+func (p *port) Abort() {
+	if c := p.fresh; c != nil {
+		p.fresh = nil
+		c.reset()
+	}
+}
 
 // rest stops accepting for a moment: descriptors or memory ran out, and the
 // connections that wait would wake the loop without end.
@@ -120,6 +126,7 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 	s := p.tcp.now.Load()
 	c := p.worker.conns.Get()
 	c.init(p, s, fd, remote.Addr())
+	p.fresh = c
 	if s.pool != nil {
 		switch s.pool.Scheduler() {
 		case spec.SCH:
@@ -135,6 +142,7 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 		}
 	}
 	c.start(c.choose(s))
+	p.fresh = nil
 }
 
 // choose finds the server for a new connection.
@@ -184,6 +192,7 @@ func (p *port) close(finished func()) {
 		p.worker.loop.Release(p.handle)
 		sock.Close(p.fd)
 		p.fd = -1
+		p.worker.engine.budget.Give(1)
 	}
 	for range closeMost {
 		if p.conns == nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/pool"
@@ -44,8 +45,12 @@ type settings struct {
 // NewTCP listens and begins to forward. If the address cannot be bound the
 // error is a *sock.BindError.
 func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool) (*TCP, error) {
+	if !e.budget.Take(len(e.workers)) {
+		return nil, &sock.BindError{Addr: f.Listen, Err: syscall.EMFILE}
+	}
 	group, err := sock.ListenTCP(f.Listen, len(e.workers))
 	if err != nil {
+		e.budget.Give(len(e.workers))
 		return nil, err
 	}
 	t := &TCP{engine: e, id: f.ID, addr: group.Addr, done: make(chan struct{})}
@@ -55,6 +60,7 @@ func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool) (*TCP, error) {
 	}
 	if err := e.add(t); err != nil {
 		group.Close()
+		e.budget.Give(len(e.workers))
 		return nil, err
 	}
 	errs := make([]error, len(t.ports))
