@@ -28,7 +28,11 @@ type streams struct {
 }
 
 func main() {
-	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup would have it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, restore := signal.NotifyContext(context.Background(), signals...)
 	// The first signal asks for an orderly end. From then on signals have their
 	// usual effect again, so that a second one ends the process at once.
 	context.AfterFunc(ctx, restore)

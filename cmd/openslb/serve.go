@@ -77,7 +77,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 
 	select {
 	case <-ctx.Done():
-		logger.Info("shutting down; a second signal ends at once", "drain_timeout", c.DrainTimeout)
+		logger.Info("shutting down; a second signal ends at once", "drain_timeout", c.DrainTimeout.String())
 	case <-n.Failed():
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)

@@ -82,10 +82,10 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 			defer cancel()
 			return nil, errors.Join(err, n.Stop(abandon))
 		}
-		n.log.Debug("started", "part", step.name, "after", time.Since(begun))
+		n.log.Debug("started", "part", step.name, "after", time.Since(begun).String())
 	}
 	n.log.Info("node serves", "endpoint", n.Endpoint(), "data", n.data.path, "version", cfg.Version,
-		"connection_budget", n.budget, "after", time.Since(begun).Round(time.Millisecond))
+		"connection_budget", n.budget, "after", time.Since(begun).Round(time.Millisecond).String())
 	return n, nil
 }
 
@@ -101,7 +101,7 @@ func (n *Node) Stop(ctx context.Context) error {
 			if err := c.close(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
 			}
-			n.log.Debug("stopped", "part", c.name, "took", time.Since(begun))
+			n.log.Debug("stopped", "part", c.name, "took", time.Since(begun).String())
 		}
 		select {
 		case <-n.failed:

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -55,6 +56,21 @@ func clientOf(n *Node) *client.Client {
 	}
 }
 
+// get fetches a page that must be there.
+func get(t *testing.T, hc *http.Client, url string) string {
+	t.Helper()
+	resp, err := hc.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
+	return string(text)
+}
+
 func TestStartAndStop(t *testing.T) {
 	testutil.NoLeaks(t)
 	n := start(t, Config{Data: t.TempDir()})
@@ -71,13 +87,17 @@ func TestStartAndStop(t *testing.T) {
 	if err := c.Do(t.Context(), "DescribeRegions", nil, nil); err != nil {
 		t.Errorf("over https on the same port: %v", err)
 	}
-	resp, err := c.HTTP.Get(n.Endpoint() + "/healthz")
-	if err != nil {
-		t.Fatal(err)
+	if got := get(t, c.HTTP, n.Endpoint()+"/healthz"); got != "ok\n" {
+		t.Errorf("healthz says %q", got)
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("healthz: %v", resp.Status)
+	metrics := get(t, c.HTTP, n.Endpoint()+"/metrics")
+	for _, part := range []string{
+		`openslb_api_calls_total{action="DescribeRegions",code="",product="Slb"} 2`,
+		"\nopenslb_store_commits_total ", "\nopenslb_store_revision ", "\nopenslb_connection_budget ", "\ngo_goroutines ",
+	} {
+		if !strings.Contains(metrics, part) {
+			t.Errorf("metrics lack %q", part)
+		}
 	}
 
 	stop(t, n)
@@ -256,6 +276,7 @@ func TestFailedPartShows(t *testing.T) {
 // and with one that was used before.
 func BenchmarkStart(b *testing.B) {
 	b.Run("empty", func(b *testing.B) {
+		b.StopTimer()
 		for range b.N {
 			dir := b.TempDir()
 			b.StartTimer()
@@ -274,6 +295,7 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		stop(b, n)
+		b.StopTimer()
 		b.ResetTimer()
 		for range b.N {
 			b.StartTimer()

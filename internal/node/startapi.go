@@ -58,12 +58,15 @@ func (n *Node) handler() http.Handler {
 		Logger:          n.log.With("part", "api"),
 		AllowForeignENI: true,
 	})
+	registry := n.registry()
 	mux := http.NewServeMux()
 	mux.Handle("/", rpc.NewHandler(rpc.Options{
 		Mux:    rpc.NewMux(server.Products()...),
 		Keys:   keyStore{n.keys, n.cfg.Dev},
 		Logger: n.log.With("part", "rpc"),
+		OnCall: newCallMetrics(registry).observe,
 	}))
+	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	return mux
 }
@@ -72,13 +75,14 @@ func (n *Node) handler() http.Handler {
 // supervisor asks it; no key is needed.
 func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	status, text := http.StatusOK, "ok\n"
 	select {
 	case <-n.failed:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		io.WriteString(w, "failed\n")
+		status, text = http.StatusServiceUnavailable, "failed\n"
 	default:
-		io.WriteString(w, "ok\n")
 	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // whoever asked may be gone
 }
 
 // certificateNames are the names and addresses by which clients may call the
