@@ -237,11 +237,13 @@ func watchSlow(_ *testing.T, s *suite) {
 	_, at := s.list("/")
 	w := s.watch("/s/", at)
 	var want []string
-	for i := range 1500 {
+	for i := range 2500 {
 		rev := s.put("/s/k", fmt.Sprint(i))
 		want = append(want, fmt.Sprintf("/s/k=%d@%d", i, rev))
 	}
 	w.want(want...)
+	// One that begins far back gets it in portions.
+	s.watch("/s/", at).want(want...)
 }
 
 func watchCancelled(_ *testing.T, s *suite) {
