@@ -1,9 +1,6 @@
 package l7
 
 import (
-	"errors"
-	"io"
-
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 )
@@ -155,7 +152,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	}
 
 	r := relay{c: c, u: u, timeout: plan.Timeout, framing: resp.Body, left: resp.BodyLength}
-	uploaded := up == nil || up.complete()
+	uploaded := up == nil || up.settle()
 	keep := c.mayKeep() && uploaded
 	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}
 	switch resp.Body {
@@ -166,7 +163,6 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	}
 	edits.Close, edits.KeepAlive = !keep, keep && w.req.Minor == 0
 	w.head = resp.AppendHead(w.head[:0], b[at:at+have], &edits)
-	c.count.answered(resp.Status, resp.Status)
 	if !uploaded {
 		c.linger = true
 	}
@@ -177,16 +173,16 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	if !r.released {
 		c.discard(u)
 	}
+	if err == errFirst {
+		return invalid
+	}
 	switch {
 	case err == nil && keep:
 		return delivered
-	case err != nil && !errors.Is(err, errClient):
-		// The server broke off: the client must notice. Where chunks or a length
-		// tell it, closing is enough.
-		c.broken = c.broken || !r.chunked && resp.Body != h1.Length
-		if errors.Is(err, io.ErrShortWrite) {
-			c.broken = true
-		}
+	case err != nil && !r.chunked && resp.Body != h1.Length:
+		// The server broke off and the client would take the end of the
+		// connection for that of the body. Chunks and lengths tell it anyway.
+		c.broken = true
 	}
 	return cutShort
 }

@@ -52,7 +52,6 @@ type conn struct {
 	idleFor  time.Duration
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
-	answered bool // something of the current answer was sent
 	tried    [maxConnectTries]*member
 
 	next, prev *conn // guarded by HTTP.mu
@@ -283,7 +282,6 @@ func (c *conn) answer(a *answer) error {
 
 // deliver sends bytes to the client.
 func (c *conn) deliver(p []byte) error {
-	c.answered = true
 	if err := c.send(p); err != nil {
 		c.broken = true
 		return err

@@ -27,7 +27,6 @@ func (c *conn) exchange(up *upload, body int) bool {
 	w, s := c.w, c.h.snap.Load()
 	req := &w.req
 	c.requests++
-	c.answered = false
 	c.count.requests.Add(1)
 
 	view := policy.View{Method: req.Method(w.in), Host: req.Host(w.in), Target: req.Target(w.in), Peer: c.peer, PeerKey: c.peerKey, Hops: req.Hops}

@@ -119,12 +119,6 @@ func TestBadAnswers(t *testing.T) {
 			p := newProxy(t, spec.HTTPOptions{}, target(b))
 			c := p.dial()
 			c.send(simple)
-			if name == "bad first chunk" {
-				if b, err := io.ReadAll(c.br); err == nil && strings.HasSuffix(string(b), "0\r\n\r\n") {
-					t.Errorf("answer looks complete: %q", b)
-				}
-				return
-			}
 			for {
 				head, err := readHead(c.br)
 				if err != nil {

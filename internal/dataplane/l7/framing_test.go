@@ -283,7 +283,7 @@ func TestTruncation(t *testing.T) {
 			cl := p.dial()
 			cl.send(c.request)
 			m, err := readMessage(cl.br, false)
-			if err == nil && m.err == nil {
+			if err == nil && m.err == nil && !strings.HasPrefix(m.line, "HTTP/1.1 502 ") {
 				t.Errorf("answer looks complete: %q %q", m.head, m.body)
 			}
 		})

@@ -191,8 +191,10 @@ func TestPanic(t *testing.T) {
 	other := p.dial()
 	other.send(simple)
 	other.want(200, "x")
-	good := p.snap.Swap(nil) // the next request trips over it
 	bad := p.dial()
+	bad.send(simple)
+	bad.want(200, "x")
+	good := p.snap.Swap(nil) // the next request trips over it
 	bad.send(simple)
 	if _, err := readHead(bad.br); err == nil {
 		t.Error("an answer in spite of the panic")

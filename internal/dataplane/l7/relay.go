@@ -11,6 +11,10 @@ import (
 // errClient marks a failure to send to the client.
 var errClient = errors.New("client connection failed")
 
+// errFirst marks an answer whose body is malformed from the start, found before
+// anything was sent to the client.
+var errFirst = errors.New("malformed body")
+
 // relay passes the body of an answer on.
 type relay struct {
 	c       *conn
@@ -33,10 +37,9 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	from, to, err := r.take(b, at, have, &reusable)
 	if err != nil {
 		putBlock(b)
-		// Nothing was sent yet, but the head alone would be a promise.
-		r.c.broken = true
-		return err
+		return errFirst
 	}
+	r.c.count.answered(r.c.w.resp.Status, r.c.w.resp.Status)
 	if r.done && reusable {
 		r.c.release(r.u)
 		r.released = true

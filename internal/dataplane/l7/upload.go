@@ -25,6 +25,7 @@ type upload struct {
 	store *block
 	used  int    // bytes of the buffer that first took, behind the head
 	rest  []byte // bytes read behind the end of the body
+	ended bool   // the end of the body was framed, not necessarily sent
 
 	started bool
 	state   atomic.Uint32
@@ -33,7 +34,8 @@ type upload struct {
 
 // The states of an upload.
 const (
-	uploading uint32 = iota
+	uploading    uint32 = iota
+	uploadEnding        // the last bytes are being sent
 	uploadComplete
 	uploadMalformed
 	uploadTooSlow
@@ -66,6 +68,9 @@ func newUpload(c *conn) *upload {
 		return up
 	}
 	up.first, up.used = buf[from:to], used
+	if up.ended {
+		up.state.Store(uploadComplete)
+	}
 	return up
 }
 
@@ -73,9 +78,7 @@ func newUpload(c *conn) *upload {
 func (up *upload) frame(b []byte, n int) (from, to, used int, err error) {
 	if !up.chunks {
 		up.left -= int64(n)
-		if up.left == 0 {
-			up.state.Store(uploadComplete)
-		}
+		up.ended = up.left == 0
 		return headRoom, headRoom + n, n, nil
 	}
 	in := b[headRoom : headRoom+n]
@@ -94,13 +97,31 @@ func (up *upload) frame(b []byte, n int) (from, to, used int, err error) {
 	}
 	if up.decoder.Done() {
 		to += copy(b[to:], h1.LastChunk)
-		up.state.Store(uploadComplete)
+		up.ended = true
 	}
 	return from, to, used, nil
 }
 
-// complete tells whether the whole body has been taken from the client.
+// complete tells whether the whole body has been taken from the client and, if
+// it was not all in the buffer, sent: the server connection may then be used
+// again.
 func (up *upload) complete() bool { return up.state.Load() == uploadComplete }
+
+// settle is complete for the moment when the answer has come: a server may be
+// faster to answer the last bytes than the upload's goroutine to note that they
+// are sent.
+func (up *upload) settle() bool {
+	if up.state.Load() == uploadEnding {
+		select {
+		case <-up.done:
+		case <-time.After(endingPatience): // the server does not read them
+		}
+	}
+	return up.complete()
+}
+
+// endingPatience is far above what noting takes.
+const endingPatience = 50 * time.Millisecond
 
 // failed tells whether the client is to blame for a body without an end.
 func (up *upload) failed() bool {
@@ -150,6 +171,9 @@ func (up *upload) run() {
 			up.end(uploadMalformed)
 			return
 		}
+		if up.ended {
+			up.state.Store(uploadEnding)
+		}
 		if to > from {
 			err = up.u.send(b[from:to])
 		}
@@ -159,8 +183,9 @@ func (up *upload) run() {
 			up.c.rtimer.disarm()
 			return
 		}
-		if up.complete() {
+		if up.ended {
 			up.c.rtimer.disarm()
+			up.state.Store(uploadComplete)
 			return
 		}
 	}

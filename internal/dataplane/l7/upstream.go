@@ -1,7 +1,6 @@
 package l7
 
 import (
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -114,7 +113,7 @@ func dial(w *wheel, m *pool.Member) (*upstream, error) {
 	u.askFn = u.tryAsk
 	u.wtimer.arm(connectTimeout)
 	err := u.rc.Write(func(uintptr) bool {
-		connected, e := connectState(fd, m.Addr())
+		connected, e := connectState(fd)
 		u.werr = e
 		return connected || e != 0
 	})
@@ -133,7 +132,7 @@ func dial(w *wheel, m *pool.Member) (*upstream, error) {
 
 // connectState tells whether a connect has come to an end: connected, still on
 // its way (0), or failed.
-func connectState(fd int, _ netip.AddrPort) (connected bool, errno syscall.Errno) {
+func connectState(fd int) (connected bool, errno syscall.Errno) {
 	if e := sock.Error(fd); e != 0 {
 		return false, e
 	}
