@@ -295,6 +295,17 @@ func TestAffinityTableIsBounded(t *testing.T) {
 	a := newAffinity()
 	p := pool.NewStatic(target("a", netip.MustParseAddrPort("127.0.0.1:1")))
 	m := p.Pick(0)
+	second := pool.NewStatic(target("b", netip.MustParseAddrPort("127.0.0.1:2"))).Pick(0)
+	client := netip.MustParseAddr("192.0.2.1")
+	if a.put(client, m, 0, 10) != m || a.put(client, second, 1, 10) != m {
+		t.Error("of two loops at once, the first must win")
+	}
+	if a.replace(client, second, 2); a.get(client, 3, 10) != second {
+		t.Error("a replacement is not recorded")
+	}
+	if a.get(client, 12, 10) != second || a.get(client, 21, 10) != second || a.get(client, 31, 10) != nil {
+		t.Error("the time does not count from the last use")
+	}
 	size := func() (n int) {
 		for i := range a.shards {
 			n += len(a.shards[i].entries)

@@ -225,7 +225,7 @@ func (c *conn) ended(src, dst *end) bool {
 		c.worker().loop.PutPipe(src.pipe)
 		src.pipe = nil
 	}
-	if dst.eof && !dst.held() {
+	if dst.eof { // nothing is held of it either, or it would not have been read
 		c.finish()
 		return false
 	}

@@ -362,6 +362,73 @@ func TestResetByClientReachesServer(t *testing.T) {
 	eventually(t, "the end", func() bool { return f.Facts().ActiveConnections == 0 })
 }
 
+// A reset by the server must not take back what it had sent before.
+func TestResetByServerWaitsForSlowClient(t *testing.T) {
+	const size = 256 << 10
+	reset := make(chan struct{})
+	addr := server(t, func(c *net.TCPConn) {
+		c.Write(make([]byte, size))
+		<-reset
+		c.SetLinger(0)
+	})
+	p := pool.NewStatic(target("a", addr))
+	f := listen(t, newEngine(t, Options{Loops: 1}), spec.TCPOptions{}, p)
+	c := dial(t, f)
+	eventually(t, "the data", func() bool { return f.Facts().BytesOut == size })
+	close(reset)
+	conns := f.ports[0]
+	eventually(t, "the reset", func() (parted bool) {
+		conns.worker.loop.Do(func() { parted = conns.conns == nil || conns.conns.state == parting })
+		return parted
+	})
+	if _, err := io.ReadFull(c, make([]byte, size)); err != nil {
+		t.Error(err)
+	}
+	expectReset(t, c)
+	eventually(t, "the end", func() bool { return f.Facts().ActiveConnections == 0 && p.Facts()[0].Active == 0 })
+}
+
+// A client that ended its stream and then resets has no more to read: only the
+// event tells, and the server must not wait for the idle timeout.
+func TestResetByClientAfterItsEnd(t *testing.T) {
+	result := make(chan error, 1)
+	ended := make(chan struct{})
+	addr := server(t, func(c *net.TCPConn) {
+		io.ReadAll(c)
+		close(ended)
+		for { // writing tells of the reset, as the stream has ended
+			if _, err := c.Write([]byte("x")); err != nil {
+				result <- err
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	f := listen(t, newEngine(t, Options{}), spec.TCPOptions{}, pool.NewStatic(target("a", addr)))
+	c := dial(t, f)
+	c.CloseWrite()
+	<-ended
+	c.SetLinger(0)
+	c.Close()
+	if err := <-result; !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("the server saw %v", err)
+	}
+	silent := server(t, func(c *net.TCPConn) { <-result })
+	f.Update(frontend(spec.TCPOptions{}), pool.NewStatic(target("b", silent)))
+	c = dial(t, f)
+	c.CloseWrite()
+	eventually(t, "the end of the stream", func() (seen bool) {
+		for _, p := range f.ports {
+			p.worker.loop.Do(func() { seen = seen || p.conns != nil && p.conns.client.eof })
+		}
+		return seen
+	})
+	c.SetLinger(0)
+	c.Close()
+	eventually(t, "the end", func() bool { return f.Facts().ActiveConnections == 0 })
+	close(result)
+}
+
 func TestNoServerResetsClient(t *testing.T) {
 	disabled := target("a", server(t, echo))
 	disabled.Disabled = true
