@@ -83,8 +83,9 @@ func createLoadBalancer(t *testing.T, c *slb.Client, name string) *slb.CreateLoa
 }
 
 // wantError demands the SDK's server error with that code and, unless empty,
-// that HTTP status and a message with that text.
-func wantError(t *testing.T, err error, status int, code, text string) *sdkerrors.ServerError {
+// that HTTP status and a message with that text. It returns what the SDK
+// recommends to its user.
+func wantError(t *testing.T, err error, status int, code, text string) (recommend string) {
 	t.Helper()
 	var e *sdkerrors.ServerError
 	if !errors.As(err, &e) {
@@ -96,7 +97,7 @@ func wantError(t *testing.T, err error, status int, code, text string) *sdkerror
 	if e.RequestId() == "" {
 		t.Error("the error carries no request id")
 	}
-	return e
+	return e.Recommend()
 }
 
 // decoded is the body as a client with no types sees it, its request id checked
