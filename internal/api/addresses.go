@@ -11,7 +11,8 @@ import (
 
 // pool is an AddressPool with the place where the search for a free address
 // goes on. Addresses are handed out in order rather than lowest first, so that
-// the address of a deleted instance rests before another gets it.
+// the address of a deleted instance rests before another gets it. The place is a
+// hint: a transaction that fails or runs again merely skips an address.
 type pool struct {
 	AddressPool
 

@@ -71,7 +71,9 @@ func paramsHash(p *createLoadBalancerParams) string {
 }
 
 // sweepClientTokens deletes some expired tokens now and then, as a part of a
-// creation, which is what leaves tokens behind.
+// creation, which is what leaves tokens behind. The time of the last sweep is
+// set even if the transaction fails or runs again: it is a hint, and the worst
+// that comes of it is a later sweep.
 func (s *Server) sweepClientTokens(tx *store.Tx) {
 	limit := s.cfg.Quotas.ClientTokenSweepPerRun
 	now := s.cfg.Now().Unix()
