@@ -19,16 +19,13 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 	var n int
 	var err error
 	if up == nil || up.complete() {
-		b, n, err = u.request(w.out, kept)
+		b, n, err = u.request(w.out)
 	} else {
-		b, n, err = c.askWithUpload(u, kept, plan, up)
+		b, n, err = c.askWithUpload(u, plan, up)
 	}
 	if b == nil && err == nil {
 		switch u.step {
-		case askStale:
-			c.discard(u)
-			return stale
-		case askFailed:
+		case askStale, askFailed:
 			c.discard(u)
 			if kept {
 				return stale

@@ -89,7 +89,7 @@ func newConn(h *HTTP, remote netip.AddrPort) *conn {
 	return c
 }
 
-// serve is the connection's goroutine.
+// serve serves the connection to its end. It does not panic.
 func (c *conn) serve() {
 	defer c.finish()
 	c.becomeIdle(c.h.snap.Load().IdleTimeout())

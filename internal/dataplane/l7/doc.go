@@ -9,8 +9,8 @@
 //
 // # Connections to servers
 //
-// They are kept per member and used again. Before a kept connection is used it
-// is read once without waiting: a server that closed it, or sent something
+// They are kept per member and used again. Before a connection is used it is
+// read once without waiting: a server that closed it, or sent something
 // nobody asked for, is found out before a byte of the request is sent, and
 // another connection is taken. A request is sent a second time, on a fresh
 // connection and only once, when a kept connection ended without a byte of an

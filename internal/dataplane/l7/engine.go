@@ -24,11 +24,20 @@ type Engine struct {
 	// stamp holds the header lines of our own that go into every answer.
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
+
+	jobs    chan *conn // to spare workers
+	spare   atomic.Int32
+	workers sync.WaitGroup
 }
+
+// maxSpare is how many goroutines wait for another connection after theirs has
+// ended. Their stacks have grown to what serving takes, which a new goroutine
+// would have to do again, in steps.
+const maxSpare = 64
 
 // NewEngine starts an engine. Close ends it.
 func NewEngine(o Options) *Engine {
-	e := &Engine{log: o.Logger, quit: make(chan struct{})}
+	e := &Engine{log: o.Logger, quit: make(chan struct{}), jobs: make(chan *conn)}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -38,6 +47,32 @@ func NewEngine(o Options) *Engine {
 	e.setStamp()
 	go e.wheel.run(e.quit)
 	return e
+}
+
+// serve has a goroutine serve a connection.
+func (e *Engine) serve(c *conn) {
+	select {
+	case e.jobs <- c:
+	default:
+		e.workers.Go(func() { e.work(c) })
+	}
+}
+
+func (e *Engine) work(c *conn) {
+	for {
+		c.serve()
+		c = nil
+		if e.spare.Add(1) > maxSpare {
+			e.spare.Add(-1)
+			return
+		}
+		select {
+		case c = <-e.jobs:
+			e.spare.Add(-1)
+		case <-e.quit:
+			return
+		}
+	}
 }
 
 // setStamp renders Server and Date. A server's own are not passed on, as the
@@ -57,5 +92,6 @@ func (e *Engine) Close(context.Context) error {
 		close(e.quit)
 	})
 	<-e.wheel.stopped
+	e.workers.Wait()
 	return nil
 }

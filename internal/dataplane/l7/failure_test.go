@@ -84,8 +84,10 @@ func TestSilentServer(t *testing.T) {
 // TestSilentMidBody: silence in the middle of an answer is a truncation.
 func TestSilentMidBody(t *testing.T) {
 	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
-		io.Copy(io.Discard, br)
+		if _, err := readHead(br); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+			io.Copy(io.Discard, br)
+		}
 	})
 	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 300 * time.Millisecond}, target(b))
 	c := p.dial()
@@ -369,5 +371,21 @@ func TestClientLeavesLargeAnswer(t *testing.T) {
 	eventually(t, "connection forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
 	if n := p.keptCount(); n != 0 {
 		t.Errorf("%d connections kept", n)
+	}
+}
+
+// TestHastyServer: what a server says before it is asked is no answer, whenever
+// it arrives, and is not waited for.
+func TestHastyServer(t *testing.T) {
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		io.WriteString(c, "hello, who is there?\r\n")
+		io.Copy(io.Discard, br)
+	})
+	p := newProxy(t, spec.HTTPOptions{RequestTimeout: time.Hour}, target(b))
+	for range 50 {
+		c := p.dial()
+		c.send(simple)
+		c.want(502, "*")
+		c.Close()
 	}
 }

@@ -144,7 +144,7 @@ func (h *HTTP) start(fd int, remote netip.AddrPort) {
 	h.mu.Unlock()
 	h.conns.Add(1)
 	c.count.opened.Add(1)
-	go c.serve()
+	h.e.serve(c)
 }
 
 // forget takes an ended connection off the list.

@@ -221,9 +221,9 @@ func (c *conn) stopUpload(u *upstream, up *upload) {
 }
 
 // askWithUpload is upstream.request for a body that is still coming.
-func (c *conn) askWithUpload(u *upstream, kept bool, plan *policy.Plan, up *upload) (*block, int, error) {
+func (c *conn) askWithUpload(u *upstream, plan *policy.Plan, up *upload) (*block, int, error) {
 	u.noWait = true
-	_, _, err := u.request(c.w.out, kept)
+	_, _, err := u.request(c.w.out)
 	u.noWait = false
 	switch {
 	case err != nil:

@@ -37,7 +37,7 @@ type upstream struct {
 type askStep uint8
 
 const (
-	askCheck askStep = iota // a kept connection: is it still quiet?
+	askCheck askStep = iota // is the connection still quiet?
 	askSend
 	askWait
 	askStale // it was not
@@ -47,14 +47,12 @@ const (
 )
 
 // request sends the request and waits for the first bytes of the answer in one
-// visit to the poller. The order makes a kept connection's check free: reading
-// first is what the poller asks of us anyway. After askPartly the caller sends
+// visit to the poller. Reading comes first: the poller announces only what arrives
+// after that, and a connection that has something to say before it was asked, its
+// end included, is of no use. After askPartly the caller sends
 // the rest and calls recvBlock.
-func (u *upstream) request(out []byte, kept bool) (*block, int, error) {
-	u.ask, u.sent, u.step = out, 0, askSend
-	if kept {
-		u.step = askCheck
-	}
+func (u *upstream) request(out []byte) (*block, int, error) {
+	u.ask, u.sent, u.step = out, 0, askCheck
 	u.limit = blockSize
 	err := u.rc.Read(u.askFn)
 	u.ask = nil
