@@ -183,34 +183,6 @@ func (l *Loop) Now() int64 { return l.now }
 // called in one turn and the next had more to do than it did.
 func (l *Loop) Turn() int64 { return l.turns }
 
-// Post has fn called on the loop, after what was posted before. It may be called
-// from anywhere. False says that the loop is closed and fn will not be called.
-func (l *Loop) Post(fn func()) bool {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return false
-	}
-	l.posted = append(l.posted, fn)
-	first := len(l.posted) == 1
-	l.mu.Unlock()
-	if first {
-		l.wake()
-	}
-	return true
-}
-
-// Do posts fn and waits until it has run. It must not be called on the loop.
-// False says that the loop is closed and fn was not called.
-func (l *Loop) Do(fn func()) bool {
-	done := make(chan struct{})
-	if !l.Post(func() { defer close(done); fn() }) {
-		return false
-	}
-	<-done
-	return true
-}
-
 // Close ends the loop after what was posted so far has run, and waits for it.
 // Descriptors still registered are not closed: they belong to their handlers.
 func (l *Loop) Close() {
@@ -225,16 +197,6 @@ func (l *Loop) Close() {
 	l.wake()
 	<-l.done
 	l.closeAll()
-}
-
-func (l *Loop) wake() {
-	one := uint64(1)
-	for {
-		_, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(l.wakeFD), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
-		if e != unix.EINTR {
-			return
-		}
-	}
 }
 
 // run works until nothing is left to do. True says that the loop is to end,
@@ -306,24 +268,6 @@ func (l *Loop) dispatch(handle Handle, events Events) {
 	s.handler.Ready(events)
 }
 
-// runPosted calls what other goroutines posted. Functions posted meanwhile wait
-// for the next turn.
-func (l *Loop) runPosted() {
-	if l.called == len(l.calls) {
-		l.woken = false
-		clear(l.calls)
-		l.mu.Lock()
-		l.calls, l.posted = l.posted, l.calls[:0]
-		l.mu.Unlock()
-		l.called = 0
-	}
-	for l.called < len(l.calls) {
-		fn := l.calls[l.called]
-		l.called++
-		fn()
-	}
-}
-
 // panicked contains a panic to the handler it came from, which is told to give
 // up; the loop and its other handlers go on.
 func (l *Loop) panicked(v any) {
@@ -354,22 +298,6 @@ func (l *Loop) poll() int {
 		return 0 // EINTR: the poller wakes the loop again for what is there
 	}
 	return int(n)
-}
-
-// wakeHandler takes note of a wake-up by Post.
-type wakeHandler struct{ l *Loop }
-
-func (h wakeHandler) Ready(Events) {
-	drain(h.l.wakeFD)
-	h.l.woken = true
-}
-
-func (wakeHandler) Abort() {}
-
-// drain reads the counter of an eventfd or timerfd.
-func drain(fd int) {
-	var n uint64
-	syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&n)), unsafe.Sizeof(n))
 }
 
 var start = time.Now()
