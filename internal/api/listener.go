@@ -117,12 +117,12 @@ func (s *Server) stopListener(ctx context.Context, p *anyListenerParams) (*rpc.E
 	})
 }
 
-// deleteListener takes running and stopped listeners alike. With its last
-// listener the instance becomes inactive and stays so until
+// deleteListener takes running and stopped listeners alike, with their rules.
+// With its last listener the instance becomes inactive and stays so until
 // SetLoadBalancerStatus. Source: SetLoadBalancerStatus.
 func (s *Server) deleteListener(ctx context.Context, p *anyListenerParams) (*rpc.Empty, error) {
 	return &rpc.Empty{}, s.changeListener(ctx, p, func(tx *store.Tx, lb *slb.LoadBalancer, l *slb.Listener) error {
-		tx.Listeners.Delete(l.Key())
+		dropListener(tx, l)
 		if len(values(tx.Listeners.Prefix(slb.ListenerPrefix(lb.ID)))) == 0 && lb.Status == slb.Active {
 			lb.Status = slb.Inactive
 			tx.LoadBalancers.Put(lb)

@@ -58,6 +58,9 @@ func (s *Server) createListener(ctx context.Context, p *listenerParams, n *newLi
 		if exceeds(tx.Listeners.CountPrefix(slb.ListenerPrefix(lb.ID))+1, s.cfg.Quotas.Listeners) {
 			return slb.ErrListenerQuota
 		}
+		if err := checkGroups(tx, l, nil); err != nil {
+			return err
+		}
 		if err := checkBandwidth(tx, lb, l); err != nil {
 			return err
 		}
@@ -84,7 +87,11 @@ func (s *Server) setListener(ctx context.Context, p *listenerParams, protocol sl
 		case l.Protocol != protocol:
 			return slb.ErrFixedProtocolPort
 		}
+		before := l.Clone()
 		if err := change(l); err != nil {
+			return err
+		}
+		if err := checkGroups(tx, l, before); err != nil {
 			return err
 		}
 		if err := checkBandwidth(tx, lb, l); err != nil {

@@ -127,46 +127,6 @@ func codeClasses(text string) ([]string, error) {
 	return out, nil
 }
 
-// groupChange is what a call says about the server group of a listener.
-type groupChange struct {
-	vServer       *slb.Switch // nil: not said
-	vServerID     *string
-	masterSlave   *slb.Switch
-	masterSlaveID *string
-}
-
-// apply: server groups cannot be made here yet, so that no id names one.
-func (g groupChange) apply(l *slb.Listener) error {
-	v, m := g.vServer, g.masterSlave
-	on := slb.On
-	if v == nil && g.vServerID != nil {
-		v = &on
-	}
-	if m == nil && g.masterSlaveID != nil {
-		m = &on
-	}
-	wantV, wantM := v != nil && *v == slb.On, m != nil && *m == slb.On
-	switch {
-	case wantV && wantM:
-		return slb.ErrGroupMismatch
-	case wantV && g.vServerID != nil:
-		return slb.ErrVServerGroup
-	case wantV && l.VServerGroupID == "":
-		return missing("VServerGroupId")
-	case wantM && g.masterSlaveID != nil:
-		return slb.ErrMasterSlaveGroup
-	case wantM && l.MasterSlaveServerGroup == "":
-		return missing("MasterSlaveServerGroupId")
-	}
-	if v != nil && *v == slb.Off {
-		l.VServerGroupID = ""
-	}
-	if m != nil && *m == slb.Off {
-		l.MasterSlaveServerGroup = ""
-	}
-	return nil
-}
-
 // checkBandwidth keeps the bandwidths of the listeners of an instance that is
 // paid by bandwidth within that of the instance; l is given with its new value.
 func checkBandwidth(tx *store.Tx, lb *slb.LoadBalancer, l *slb.Listener) error {

@@ -56,7 +56,8 @@ func (s *Server) editLoadBalancer(ctx context.Context, id slb.LoadBalancerID, fn
 	})
 }
 
-// deleteLoadBalancer takes the listeners, the tags and the address along.
+// deleteLoadBalancer takes the listeners with their rules, the server groups, the
+// tags and the address along.
 func (s *Server) deleteLoadBalancer(ctx context.Context, p *loadBalancerParams) (*rpc.Empty, error) {
 	if err := s.checkRegion(p.RegionID, false); err != nil {
 		return nil, err
@@ -69,9 +70,10 @@ func (s *Server) deleteLoadBalancer(ctx context.Context, p *loadBalancerParams) 
 		if lb.DeleteProtection == slb.On {
 			return slb.ErrDeleteProtection
 		}
-		for key := range tx.Listeners.Prefix(slb.ListenerPrefix(lb.ID)) {
-			tx.Listeners.Delete(key)
+		for _, l := range tx.Listeners.Prefix(slb.ListenerPrefix(lb.ID)) {
+			dropListener(tx, l)
 		}
+		dropGroups(tx, lb.ID)
 		releaseAddress(tx, lb)
 		tx.LoadBalancers.Delete(lb.Key())
 		return nil

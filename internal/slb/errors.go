@@ -85,7 +85,7 @@ var (
 	ErrFixedProtocolPort = &Error{400, "UnsupportedOperationonfixedprotocalport", "The operation is not supported by the protocol of the specified port."}
 	ErrGroupMismatch     = &Error{400, "Abs.VServerGroupIdAndMasterSlaveServerGroupId.MissMatch", "The parameters VServerGroupId or MasterSlaveServerGroupId miss match."}
 	ErrVServerGroup      = &Error{404, "InvalidParameter", "The specified VServerGroupId does not exist."}
-	ErrMasterSlaveGroup  = &Error{400, "InvalidParameter", "The specified MasterSlaveGroupId does not exist."}
+	ErrMasterSlaveGroup  = &Error{404, "InvalidParameter", "The specified MasterSlaveGroupId does not exist"}
 	ErrACLNotFound       = &Error{400, "AclNotExist", "The specified Acl does not exist."}
 	// ErrListenerBind takes the system's reason. The cloud has no such error: its
 	// addresses are always its own.

@@ -30,6 +30,13 @@ type GroupServer struct {
 	Master bool `json:",omitempty"`
 }
 
+// Is reports whether the entry is the one that a request names with id, port and
+// address. Servers of type ecs are known by id and port alone, the other types
+// also by their address where one is named.
+func (g *GroupServer) Is(id ServerID, port uint16, ip netip.Addr) bool {
+	return g.ServerID == id && g.Port == port && (g.Type == ECS || !ip.IsValid() || g.ServerIP == ip)
+}
+
 // Key is the resource's key in the store.
 func (g *VServerGroup) Key() string { return g.ID }
 
