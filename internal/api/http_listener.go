@@ -144,16 +144,14 @@ type ruleOut struct {
 	VServerGroupID string `out:"VServerGroupId"`
 }
 
-type describeHTTPListenerResult struct {
+// httpAttributes are told of HTTP and HTTPS listeners alike.
+type httpAttributes struct {
 	listenerAttributes
 	Cookie             string    `out:"Cookie,omitempty"`
 	CookieTimeout      int       `out:"CookieTimeout,omitempty"` // seconds, as all timeouts
-	ForwardCode        int       `out:"ForwardCode,omitempty"`
-	ForwardPort        int       `out:"ForwardPort,omitempty"`
 	Gzip               string    `out:"Gzip"`
 	HealthCheckTimeout int       `out:"HealthCheckTimeout"`
 	IdleTimeout        int       `out:"IdleTimeout"`
-	ListenerForward    string    `out:"ListenerForward"`
 	RequestTimeout     int       `out:"RequestTimeout"`
 	Rules              []ruleOut `out:"Rules>Rule"`
 	StickySession      string    `out:"StickySession"`
@@ -167,20 +165,13 @@ type describeHTTPListenerResult struct {
 	XForwardedForProto         string `out:"XForwardedFor_proto"`
 }
 
-func (s *Server) describeHTTPListener(_ context.Context, p *listenerParams) (*describeHTTPListenerResult, error) {
-	l, err := s.listenerOf(p, slb.HTTP)
-	if err != nil {
-		return nil, err
-	}
+func httpAttributesOf(l *slb.Listener) httpAttributes {
 	o := l.HTTP
-	r := &describeHTTPListenerResult{
+	r := httpAttributes{
 		listenerAttributes:         listenerAttributesOf(l),
-		ForwardCode:                o.ForwardCode,
-		ForwardPort:                int(o.ForwardPort),
 		Gzip:                       string(o.Gzip),
 		HealthCheckTimeout:         seconds(l.HealthCheck.Timeout),
 		IdleTimeout:                seconds(o.IdleTimeout),
-		ListenerForward:            string(o.ListenerForward),
 		RequestTimeout:             seconds(o.RequestTimeout),
 		StickySession:              string(o.StickySession),
 		XForwardedFor:              string(o.XForwardedFor),
@@ -195,5 +186,25 @@ func (s *Server) describeHTTPListener(_ context.Context, p *listenerParams) (*de
 		r.Cookie = o.Cookie
 		r.CookieTimeout = seconds(o.CookieTimeout)
 	}
-	return r, nil
+	return r
+}
+
+type describeHTTPListenerResult struct {
+	httpAttributes
+	ForwardCode     int    `out:"ForwardCode,omitempty"`
+	ForwardPort     int    `out:"ForwardPort,omitempty"`
+	ListenerForward string `out:"ListenerForward"`
+}
+
+func (s *Server) describeHTTPListener(_ context.Context, p *listenerParams) (*describeHTTPListenerResult, error) {
+	l, err := s.listenerOf(p, slb.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	return &describeHTTPListenerResult{
+		httpAttributes:  httpAttributesOf(l),
+		ForwardCode:     l.HTTP.ForwardCode,
+		ForwardPort:     int(l.HTTP.ForwardPort),
+		ListenerForward: string(l.HTTP.ListenerForward),
+	}, nil
 }

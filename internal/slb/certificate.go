@@ -10,7 +10,7 @@ type ServerCertificate struct {
 	ID   string
 	Name string
 	// Chain is PEM text, the leaf first. SealedKey is the PEM private key, sealed
-	// with the certificate's ID as context.
+	// under CertificateKeyContext.
 	Chain     string
 	SealedKey []byte
 	// Fingerprint is the SHA-1 of the leaf's DER form: lower-case hex pairs
