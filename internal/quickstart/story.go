@@ -81,6 +81,15 @@ func (s *story) claim(text string, faults ...error) {
 	s.untrue = append(s.untrue, text)
 }
 
+// verdict is nil when every claim so far held.
+func (s *story) verdict() error {
+	if len(s.untrue) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d claims did not hold, see NOT TRUE above: %s",
+		len(s.untrue), s.claims, strings.Join(s.untrue, "; "))
+}
+
 // command prints and runs one command line, and prints and decodes its answer.
 // answer may be nil.
 func (s *story) command(ctx context.Context, answer any, words ...string) error {
