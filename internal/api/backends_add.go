@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 
 	"github.com/openslb/openslb/internal/slb"
@@ -24,21 +23,13 @@ type addBackendServersParams struct {
 // known and differ, and when the server has no address of a family that the
 // instance can reach (see LoadBalancer.AcceptsNetwork).
 func (s *Server) addBackendServers(ctx context.Context, p *addBackendServersParams) (*backendResult, error) {
-	leave := s.joinServers(p)
-	defer leave()
-	return s.changeBackends(ctx, &p.loadBalancerParams, p.BackendServers, s.attach)
-}
-
-// joinServers keeps the number of instances per server within its quota.
-func (s *Server) joinServers(p *addBackendServersParams) (leave func()) {
-	quota := s.cfg.Quotas.AttachmentsPerServer
 	ids := make([]slb.ServerID, 0, slb.MaxServersPerCall)
 	for _, e := range p.BackendServers[:min(len(p.BackendServers), slb.MaxServersPerCall)] {
 		ids = append(ids, e.ServerID)
 	}
-	return s.attaching.join(ids, func(id slb.ServerID, underWay int) bool {
-		return quota < 0 || len(s.cfg.Store.State().LoadBalancersUsing(id))+underWay <= quota
-	})
+	leave := s.joinServers(ids)
+	defer leave()
+	return s.changeBackends(ctx, &p.loadBalancerParams, p.BackendServers, s.attach)
 }
 
 // attach adds the servers to lb, or none of them.
@@ -57,10 +48,7 @@ func (s *Server) attach(tx *store.Tx, lb *slb.LoadBalancer, params []backendPara
 	if len(lb.BackendServers) == before {
 		return false, nil
 	}
-	if exceeds(len(lb.BackendServers), s.cfg.Quotas.BackendServers) {
-		return false, slb.ErrServerQuota
-	}
-	return true, nil
+	return true, s.checkServerQuota(tx.State(), lb, "", nil)
 }
 
 // isEntry reports whether e would add the entry b once more, both being of one
@@ -81,44 +69,9 @@ func (s *Server) admit(tx *store.Tx, lb *slb.LoadBalancer, e *backendParam) (slb
 	if e.Description != nil {
 		b.Description = *e.Description
 	}
-	// Read for the record: the transaction runs again if the register changes.
-	srv, registered := tx.Servers.Get(string(e.ServerID))
-	foreign := s.cfg.AllowForeignENI && takesAddress(b.Type) && b.ServerIP.IsValid() && e.ServerID.Valid()
-	vpc, addrs := "", []netip.Addr{b.ServerIP}
-	switch {
-	case registered && srv.Status != slb.ServerRunning:
-		return b, slb.ErrServerNotRunning
-	case registered:
-		vpc = srv.VpcID
-		if !b.ServerIP.IsValid() {
-			addrs = srv.Addresses
-		} else if !slices.Contains(srv.Addresses, b.ServerIP) && !foreign {
-			return b, slb.ErrServerNotRunning
-		}
-	case !foreign:
-		return b, slb.ErrServerNotRunning
+	joined := make([]slb.ServerID, 0, len(lb.BackendServers))
+	for i := range lb.BackendServers {
+		joined = append(joined, lb.BackendServers[i].ServerID)
 	}
-	if !lb.AcceptsNetwork(vpc, addrs...) {
-		return b, slb.ErrNetworkType
-	}
-	if vpc != "" && !sameNetwork(tx, lb, vpc) {
-		return b, slb.ErrNetworkMixed
-	}
-	quota := s.cfg.Quotas.AttachmentsPerServer
-	if quota >= 0 && !slices.ContainsFunc(lb.BackendServers, func(o slb.BackendServer) bool { return o.ServerID == e.ServerID }) &&
-		exceeds(len(tx.State().LoadBalancersUsing(e.ServerID))+1, quota) {
-		return b, slb.ErrQuota
-	}
-	return b, nil
-}
-
-// sameNetwork reports whether every server of the group whose network is known
-// is in vpc.
-func sameNetwork(tx *store.Tx, lb *slb.LoadBalancer, vpc string) bool {
-	for _, b := range lb.BackendServers {
-		if srv, ok := tx.State().Servers.Get(string(b.ServerID)); ok && srv.VpcID != "" && srv.VpcID != vpc {
-			return false
-		}
-	}
-	return true
+	return b, s.admits(tx, lb, newcomer{b.ServerID, b.ServerIP, b.Type}, joined)
 }

@@ -107,9 +107,19 @@ func DefaultPools() []AddressPool {
 // Quotas are upper limits. 0 means the default, -1 no limit.
 type Quotas struct {
 	LoadBalancers          int // of the server; default 60
-	BackendServers         int // of one instance; default 200
+	BackendServers         int // of one instance, in all its groups; default 200
 	Listeners              int // of one instance; default 50
 	AttachmentsPerServer   int // instances that one server may join; default 50
+	ServerGroups           int // of one instance and kind; default 1000
+	GroupServers           int // entries of one vserver group; default 1000
+	GroupServersPerCall    int // entries that one action on vserver groups may name; default 40
+	Rules                  int // forwarding rules of one listener; default 40
+	ACLs                   int // of the server; default 50
+	ACLEntries             int // of one access control list; default 300
+	ACLEntriesPerListener  int // of all lists of one listener; default 1000
+	ListenersPerACL        int // listeners that one list may be named by; default 50
+	WhiteListItems         int // of the old white list of one listener; default 300
+	TagsPerResource        int // default 20
 	AccessKeys             int // default 100
 	RegisteredServers      int // default no limit
 	ClientTokenSweepPerRun int // expired tokens deleted by one creation; default 32
@@ -119,12 +129,24 @@ type Quotas struct {
 const Unlimited = -1
 
 // DefaultQuotas are the figures of the vendor's limits pages, where they exist.
+// The 40 servers of a call are what the vendor's own controller sends, which the
+// documented 20 would shut out.
 func DefaultQuotas() Quotas {
 	return Quotas{
 		LoadBalancers:          60,
 		BackendServers:         200,
 		Listeners:              50,
 		AttachmentsPerServer:   50,
+		ServerGroups:           1000,
+		GroupServers:           1000,
+		GroupServersPerCall:    40,
+		Rules:                  40,
+		ACLs:                   50,
+		ACLEntries:             300,
+		ACLEntriesPerListener:  1000,
+		ListenersPerACL:        50,
+		WhiteListItems:         300,
+		TagsPerResource:        20,
 		AccessKeys:             100,
 		RegisteredServers:      Unlimited,
 		ClientTokenSweepPerRun: 32,
@@ -141,6 +163,16 @@ func (q Quotas) withDefaults() Quotas {
 		{&q.BackendServers, d.BackendServers},
 		{&q.Listeners, d.Listeners},
 		{&q.AttachmentsPerServer, d.AttachmentsPerServer},
+		{&q.ServerGroups, d.ServerGroups},
+		{&q.GroupServers, d.GroupServers},
+		{&q.GroupServersPerCall, d.GroupServersPerCall},
+		{&q.Rules, d.Rules},
+		{&q.ACLs, d.ACLs},
+		{&q.ACLEntries, d.ACLEntries},
+		{&q.ACLEntriesPerListener, d.ACLEntriesPerListener},
+		{&q.ListenersPerACL, d.ListenersPerACL},
+		{&q.WhiteListItems, d.WhiteListItems},
+		{&q.TagsPerResource, d.TagsPerResource},
 		{&q.AccessKeys, d.AccessKeys},
 		{&q.RegisteredServers, d.RegisteredServers},
 		{&q.ClientTokenSweepPerRun, d.ClientTokenSweepPerRun},

@@ -43,9 +43,11 @@ func (s *Server) deregisterServer(ctx context.Context, p *deregisterServerParams
 	})
 }
 
-// detach removes every entry of the server from the instance's group. An
-// instance that is gone meanwhile has nothing to remove.
+// detach removes every entry of the server from all groups of the instance. A
+// master/slave group is left with one server. An instance that is gone meanwhile
+// has nothing to remove.
 func (s *Server) detach(ctx context.Context, id slb.LoadBalancerID, server slb.ServerID) error {
+	isServer := func(e slb.GroupServer) bool { return e.ServerID == server }
 	return s.update(ctx, string(id), func(tx *store.Tx) error {
 		lb, ok := tx.LoadBalancers.Edit(string(id))
 		if !ok {
@@ -53,6 +55,18 @@ func (s *Server) detach(ctx context.Context, id slb.LoadBalancerID, server slb.S
 		}
 		lb.BackendServers = slices.DeleteFunc(lb.BackendServers, func(b slb.BackendServer) bool { return b.ServerID == server })
 		tx.LoadBalancers.Put(lb)
+		for _, seen := range tx.State().VServerGroupsOf(id) {
+			if g, ok := tx.VServerGroups.Edit(seen.ID); ok && slices.ContainsFunc(g.Servers, isServer) {
+				g.Servers = slices.DeleteFunc(g.Servers, isServer)
+				tx.VServerGroups.Put(g)
+			}
+		}
+		for _, seen := range tx.State().MasterSlaveGroupsOf(id) {
+			if g, ok := tx.MasterSlaveGroups.Edit(seen.ID); ok && slices.ContainsFunc(g.Servers, isServer) {
+				g.Servers = slices.DeleteFunc(g.Servers, isServer)
+				tx.MasterSlaveGroups.Put(g)
+			}
+		}
 		return nil
 	})
 }
