@@ -174,7 +174,7 @@ func (c *Client) request(ctx context.Context, action string, params map[string]s
 func parseError(resp *http.Response, body []byte) error {
 	var e struct{ Code, Message, RequestId string }
 	if json.Unmarshal(body, &e) != nil {
-		xml.Unmarshal(body, &e) // a body that is neither leaves e empty
+		_ = xml.Unmarshal(body, &e) // a body that is neither leaves e empty
 	}
 	if e.Code == "" {
 		return fmt.Errorf("the answer is not one of the API: HTTP %s", resp.Status)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/auth/credentials"
 	sdkerrors "github.com/aliyun/alibaba-cloud-sdk-go/sdk/errors"
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/requests"
 )
@@ -20,7 +21,7 @@ func pemOf(s *httptest.Server) []byte {
 func TestVendorSDK(t *testing.T) {
 	addr, _ := serve(t)
 	call := func(secret, method, text string) (string, error) {
-		c, err := sdk.NewClientWithAccessKey("local", "testid", secret)
+		c, err := sdk.NewClientWithOptions("local", sdk.NewConfig(), credentials.NewAccessKeyCredential("testid", secret))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -153,7 +153,7 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 // them is not measured.
 func BenchmarkCall(b *testing.B) {
 	h, _ := newTestHandler(b, func(o *Options) {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Logger = slog.New(slog.DiscardHandler)
 		o.MaxNonces = 1 << 30
 	})
 	next := nonces()
@@ -192,7 +192,7 @@ func benchRequest(v3 bool, nonce string) *http.Request {
 // BenchmarkHTTP is the same over a loopback connection with net/http at both
 // ends, many clients at once.
 func BenchmarkHTTP(b *testing.B) {
-	h, _ := newTestHandler(b, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil)); o.Now = time.Now })
+	h, _ := newTestHandler(b, func(o *Options) { o.Logger = slog.New(slog.DiscardHandler); o.Now = time.Now })
 	server := httptest.NewServer(h)
 	defer server.Close()
 	b.ReportAllocs()

@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"sync/atomic"
@@ -18,7 +17,7 @@ import (
 
 func openEtcd(t testing.TB, dir string) *etcdkv.KV {
 	t.Helper()
-	k, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	k, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +141,7 @@ func BenchmarkStart(b *testing.B) {
 
 func start(b *testing.B, dir string, then func(*store.Store)) {
 	b.Helper()
-	k, err := etcdkv.Open(b.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	k, err := etcdkv.Open(b.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -52,7 +51,7 @@ func crashChild() {
 		os.Exit(1)
 	}
 	ctx := context.Background()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	k, err := etcdkv.Open(ctx, etcdkv.Config{Dir: dir, Logger: quiet})
 	if err != nil {
 		fail(err)
@@ -126,7 +125,7 @@ func killDuringWrites(t *testing.T, dir string, fromFirst bool, delay time.Durat
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := func() { cmd.Process.Kill() } //nolint:errcheck // has ended, then
+	kill := func() { cmd.Process.Kill() } // has ended, then, if it fails
 	var timer *time.Timer
 	if !fromFirst {
 		timer = time.AfterFunc(delay, kill)
@@ -152,7 +151,7 @@ func killDuringWrites(t *testing.T, dir string, fromFirst bool, delay time.Durat
 
 func checkAfterCrash(t *testing.T, dir string, acked map[string]int) {
 	t.Helper()
-	k, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	k, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

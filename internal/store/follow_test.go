@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -309,7 +308,7 @@ func TestUnknownKindsAreIgnored(t *testing.T) {
 	if _, err := k.Commit(t.Context(), future); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.New(t.Context(), k, store.Options{CompareInterval: time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := store.New(t.Context(), k, store.Options{CompareInterval: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (s *Sealer) Seal(plaintext, context []byte) []byte {
 	out := make([]byte, sealHead+n, sealHead+n+len(plaintext)+s.aead.Overhead())
 	copy(out, s.head[:])
 	nonce := out[sealHead:]
-	rand.Read(nonce) //nolint:errcheck // ends the program rather than fail
+	rand.Read(nonce) // ends the program rather than fail
 	return s.aead.Seal(out, nonce, plaintext, s.additional(context))
 }
 

@@ -64,7 +64,7 @@ func ParseKey(text string) ([]byte, error) {
 // a rename fails when another process was first.
 func createKey(path string) error {
 	key := make([]byte, sealKeySize)
-	rand.Read(key) //nolint:errcheck // ends the program rather than fail
+	rand.Read(key) // ends the program rather than fail
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".sealkey-*") // mode 0600
 	if err != nil {

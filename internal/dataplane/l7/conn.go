@@ -268,7 +268,7 @@ func (c *conn) refuse() {
 		a.status = e.Status
 	}
 	c.count.requests.Add(1)
-	c.answer(&a)
+	_ = c.answer(&a) // the connection ends either way
 	c.linger = true
 }
 

@@ -1,7 +1,6 @@
 package etcdkv
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -11,7 +10,7 @@ import (
 
 func open(t testing.TB, change func(*Config)) *KV {
 	t.Helper()
-	cfg := Config{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), ProgressInterval: 50 * time.Millisecond}
+	cfg := Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), ProgressInterval: 50 * time.Millisecond}
 	if change != nil {
 		change(&cfg)
 	}
