@@ -80,7 +80,10 @@ func affected(s *slb.State, changes []store.Change) []slb.LoadBalancerID {
 
 // apply plans and applies these load balancers.
 func (r *Reconciler) apply(ctx context.Context, s *slb.State, ids []slb.LoadBalancerID) {
-	if len(ids) == 1 {
+	switch len(ids) {
+	case 0:
+		return
+	case 1:
 		id := string(ids[0])
 		r.note(ctx, id, r.engine.Apply(ctx, id, plan.Instance(s, ids[0])))
 		return
@@ -167,19 +170,14 @@ func (f *failure) next(now time.Time) time.Duration {
 	return wait
 }
 
-// timer fires when the first of the failures is due; never without any.
-func (f failures) timer() (<-chan time.Time, func()) {
-	if len(f) == 0 {
-		return nil, func() {}
-	}
-	var first time.Time
+// first is the time of the next try, or limit if that is earlier.
+func (f failures) first(limit time.Time) time.Time {
 	for _, one := range f {
-		if first.IsZero() || one.again.Before(first) {
-			first = one.again
+		if one.again.Before(limit) {
+			limit = one.again
 		}
 	}
-	t := time.NewTimer(time.Until(first))
-	return t.C, func() { t.Stop() }
+	return limit
 }
 
 // due returns the failures whose time has come, the longest waiting first.

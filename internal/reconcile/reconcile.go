@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -74,75 +73,62 @@ func New(s Source, e Engine, logger *slog.Logger) *Reconciler {
 // Run keeps the engine in step until ctx ends or the store is closed, and then
 // leaves it as it is. It returns nil when ctx ended.
 func (r *Reconciler) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
 	defer r.stop()
 	// The subscription comes before the first state, so that nothing falls
 	// between the two.
 	sub := r.source.Subscribe()
-	f := newFeed()
-	var reader sync.WaitGroup
-	reader.Go(func() { f.read(ctx, sub) })
-	defer func() {
-		cancel()
-		sub.Close()
-		reader.Wait()
-	}()
-
+	defer sub.Close()
 	state := r.source.State()
 	r.sync(ctx, state)
 	r.reach(state.Revision)
 
-	resync := time.NewTicker(resyncInterval)
-	defer resync.Stop()
+	resync := time.Now().Add(resyncInterval)
+	unproven := int64(-1) // revision that settle is waited for
 	for {
-		retry, stop := r.failed.timer()
-		select {
-		case <-ctx.Done():
-			stop()
-			return nil
-		case <-f.ended:
-			stop()
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("follow the store: %w", f.err)
-		case <-f.signal:
-			r.follow(ctx, f)
-		case <-retry:
-			r.apply(ctx, r.source.State(), r.failed.due(time.Now()))
-		case <-resync.C:
-			r.sync(ctx, r.source.State())
+		deadline := r.failed.first(resync)
+		if unproven >= 0 {
+			deadline = time.Now().Add(settle)
 		}
-		stop()
+		waiting, cancel := context.WithDeadline(ctx, deadline)
+		state, changes, all, err := sub.Next(waiting)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !errors.Is(err, context.DeadlineExceeded):
+			return fmt.Errorf("follow the store: %w", err)
+		case err == nil && all:
+			r.sync(ctx, state)
+			unproven = r.proven(ctx, state.Revision)
+		case err == nil:
+			r.apply(ctx, state, affected(state, changes))
+			r.proven(ctx, unproven)
+			unproven = state.Revision
+		case unproven >= 0:
+			unproven = r.proven(ctx, unproven)
+		default:
+			r.apply(ctx, r.source.State(), r.failed.due(time.Now()))
+			if !time.Now().Before(resync) {
+				r.sync(ctx, r.source.State())
+				resync = time.Now().Add(resyncInterval)
+			}
+		}
 	}
 }
 
-// follow applies what the feed holds until it holds nothing.
-//
-// A State may be newer than the changes that came with it, as the store shows a
-// State a moment before it tells of the change. The revision of a State counts
-// as applied only when a further look has brought what was missing, or nothing.
-func (r *Reconciler) follow(ctx context.Context, f *feed) {
-	last := int64(-1)
-	for ctx.Err() == nil {
-		b, ok := f.take()
-		if !ok {
-			break
-		}
-		if b.all {
-			r.sync(ctx, b.state)
-		} else {
-			r.apply(ctx, b.state, affected(b.state, b.changes))
-		}
-		if last >= 0 {
-			r.reach(last)
-		}
-		last = b.state.Revision
-		runtime.Gosched()
+// settle is how long a revision must stay without further news before it counts
+// as applied. The store shows a State a moment before it tells of what changed
+// in it, so that Next may return a State together with only a part of the
+// changes that lead to it. News that follow prove the revision at once.
+const settle = 200 * time.Microsecond
+
+// proven marks a revision as applied, unless the work was cut short, and
+// answers that none is left to prove.
+func (r *Reconciler) proven(ctx context.Context, revision int64) int64 {
+	if revision >= 0 && ctx.Err() == nil {
+		r.reach(revision)
 	}
-	if last >= 0 && ctx.Err() == nil {
-		r.reach(last)
-	}
+	return -1
 }
 
 // reach marks a revision as applied and wakes who waits for it. Revisions go

@@ -385,7 +385,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// A change of one weight costs the same however many listeners there are.
+// A change of one weight costs the same however many listeners there are. This
+// is what a caller waits for; settle is the greater part of it.
 func BenchmarkReconcileWeightChange(b *testing.B) {
 	for _, listeners := range []int{10, 1000} {
 		b.Run(fmt.Sprint(listeners), func(b *testing.B) {
@@ -405,6 +406,31 @@ func BenchmarkReconcileWeightChange(b *testing.B) {
 				if err := s.r.WaitApplied(context.Background(), revision); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// The work for one change alone: what is affected, its plan, and the pools.
+func BenchmarkApplyWeightChange(b *testing.B) {
+	for _, listeners := range []int{10, 1000} {
+		b.Run(fmt.Sprint(listeners), func(b *testing.B) {
+			e := dataplane.New(dataplane.Options{Logger: slog.New(slog.DiscardHandler)})
+			defer e.Close(context.Background())
+			s := start(b, unserved{e}, populate(listeners))
+			s.applied(s.store.State().Revision)
+			_ = s.stop()
+			var states [2]*slb.State
+			for i := range states {
+				s.update(func(tx *store.Tx) { putBalancer(tx, 5, 10+i) })
+				states[i] = s.store.State()
+			}
+			change := []store.Change{{Kind: slb.KindLoadBalancer, Key: id(5)}}
+			r := New(s.store, unserved{e}, slog.New(slog.DiscardHandler))
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				state := states[n%2]
+				r.apply(context.Background(), state, affected(state, change))
 			}
 		})
 	}
