@@ -17,7 +17,8 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // golden is one action's file: calls that prepare, then calls that are shown.
-// LB stands for the id of the instance that setup made.
+// LB stands for the id of the instance that setup made; for $ACL and the like see
+// placeholders.
 type golden struct {
 	action string
 	setup  func(w *world) (lb string)
@@ -157,10 +158,7 @@ func (g *golden) run(t *testing.T) string {
 		for _, call := range g.calls {
 			p := make(params, len(call))
 			for i, v := range call {
-				p[i] = v
-				if v == "LB" {
-					p[i] = lb
-				}
+				p[i] = w.fill(v, lb)
 			}
 			status, body := w.send(format, g.action, p)
 			if format == "XML" {
@@ -177,7 +175,11 @@ func (g *golden) run(t *testing.T) string {
 	for i, call := range g.calls {
 		fmt.Fprintf(&b, "== %s\n", g.action)
 		for j := 0; j < len(call); j += 2 {
-			fmt.Fprintf(&b, "%s=%s\n", call[j], strings.ReplaceAll(call[j+1], "LB", "lb-#1"))
+			value := call[j+1]
+			if value == "LB" {
+				value = "lb-#1"
+			}
+			fmt.Fprintf(&b, "%s=%s\n", call[j], value)
 		}
 		for _, format := range []string{"XML", "JSON"} {
 			r := replies[format][i]
@@ -189,19 +191,26 @@ func (g *golden) run(t *testing.T) string {
 }
 
 var (
-	anyID        = regexp.MustCompile(`lb-[0-9a-z]{21}`)
+	anyID        = regexp.MustCompile(`\b(lb|acl|rsp|rule|de|tls)-[0-9a-z]{13,21}\b`)
 	anyRequestID = regexp.MustCompile(`[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}`)
 )
 
-// cleaner replaces what differs from run to run; ids by the order in which they
-// come up.
+// cleaner replaces what differs from run to run; ids of a kind by the order in
+// which they come up.
 type cleaner map[string]string
 
 func (c cleaner) text(text string) string {
 	text = anyRequestID.ReplaceAllString(text, "REQUEST-ID")
 	return anyID.ReplaceAllStringFunc(text, func(id string) string {
 		if c[id] == "" {
-			c[id] = fmt.Sprintf("lb-#%d", len(c)+1)
+			kind, _, _ := strings.Cut(id, "-")
+			n := 1
+			for other := range c {
+				if strings.HasPrefix(other, kind+"-") {
+					n++
+				}
+			}
+			c[id] = fmt.Sprintf("%s-#%d", kind, n)
 		}
 		return c[id]
 	})

@@ -14,9 +14,7 @@ import (
 
 // listenerSettings are common to all protocols.
 type listenerSettings struct {
-	ACLID         *string        `param:"AclId"` // comma list
-	ACLStatus     *slb.Switch    `param:"AclStatus"`
-	ACLType       *slb.ACLType   `param:"AclType"`
+	aclSettings
 	Bandwidth     *int           `param:"Bandwidth" range:"-1|1..5120" err:"InvalidParameter|400|The specified Bandwidth is invalid."`
 	Description   *string        `param:"Description" maxlen:"256" pattern:"[\\p{L}\\p{N}/._-]+"`
 	MaxConnection *int           `param:"MaxConnection" range:"-1|0..100000000"` // undocumented; -1 and 0: no limit
@@ -27,7 +25,7 @@ type listenerSettings struct {
 // apply changes l. A listener of an instance keeps its scheduler's family; a new
 // one may have any.
 func (p *listenerSettings) apply(l *slb.Listener, isNew bool) error {
-	if err := p.applyACL(&l.ACL); err != nil {
+	if err := p.aclSettings.apply(&l.ACL); err != nil {
 		return err
 	}
 	if p.Scheduler != nil {
@@ -40,27 +38,6 @@ func (p *listenerSettings) apply(l *slb.Listener, isNew bool) error {
 	set(&l.Description, p.Description)
 	if p.MaxConnection != nil {
 		l.MaxConnection = max(*p.MaxConnection, 0)
-	}
-	return nil
-}
-
-// applyACL: lists of addresses cannot be made here yet, so that no id names one.
-func (p *listenerSettings) applyACL(acl *slb.ListenerACL) error {
-	if p.ACLID != nil {
-		for id := range strings.SplitSeq(*p.ACLID, ",") {
-			if strings.TrimSpace(id) != "" {
-				return slb.ErrACLNotFound
-			}
-		}
-	}
-	set(&acl.Status, p.ACLStatus)
-	set(&acl.Type, p.ACLType)
-	switch {
-	case acl.Status != slb.On:
-	case len(acl.IDs) == 0:
-		return missing("AclId")
-	case acl.Type == "":
-		return missing("AclType")
 	}
 	return nil
 }

@@ -16,9 +16,17 @@ type tagParam struct {
 	Value *string `param:"Value"`
 }
 
+// Lengths of a tag's key, in characters: everywhere, and in UploadCACertificate.
+const (
+	maxTagKey   = 64
+	maxTagKeyCA = 128
+)
+
 // tagsOf checks tags that are to be set. The last of several values for one key
 // counts.
-func tagsOf(params []tagParam) ([]slb.Tag, error) {
+func tagsOf(params []tagParam) ([]slb.Tag, error) { return tagsWithin(params, maxTagKey) }
+
+func tagsWithin(params []tagParam, keyLimit int) ([]slb.Tag, error) {
 	if len(params) > maxTags {
 		return nil, slb.ErrTooManyTags
 	}
@@ -28,7 +36,7 @@ func tagsOf(params []tagParam) ([]slb.Tag, error) {
 		if p.Value != nil {
 			t.Value = *p.Value
 		}
-		if !tagTextFits(t.Key, 64) || t.Key == "" || !tagTextFits(t.Value, 128) {
+		if !tagTextFits(t.Key, keyLimit) || t.Key == "" || !tagTextFits(t.Value, 128) {
 			return nil, invalid("Tag")
 		}
 		out = setTag(out, t)
@@ -59,6 +67,15 @@ func tagTextFits(text string, limit int) bool {
 type tagFilter struct {
 	key   string
 	value *string
+}
+
+// tagConditions are the conditions of Tag.N.
+func tagConditions(params []tagParam) []tagFilter {
+	var out []tagFilter
+	for _, p := range params {
+		out = append(out, tagFilter{p.Key, p.Value})
+	}
+	return out
 }
 
 // tagsMatch reports whether all conditions hold.

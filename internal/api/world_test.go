@@ -246,6 +246,38 @@ func (a answer) text(t testing.TB, path ...any) string {
 	return s
 }
 
+// placeholders stand in parameters for ids that differ from run to run; each is
+// the first of its kind by name. $LB is the instance of the table.
+var placeholders = map[string]func(s *slb.State) string{
+	"$ACL": func(s *slb.State) string {
+		return firstByName(s.AccessControlLists, func(v *slb.AccessControlList) (string, string) { return v.Name, v.ID })
+	},
+}
+
+func firstByName[T any](table slb.Table[T], of func(*T) (name, id string)) string {
+	var bestName, bestID string
+	for _, v := range table.All() {
+		if name, id := of(v); bestID == "" || name < bestName {
+			bestName, bestID = name, id
+		}
+	}
+	return bestID
+}
+
+// fill puts ids in the place of their placeholders; LB alone is $LB.
+func (w *world) fill(text, lb string) string {
+	if text == "LB" {
+		return lb
+	}
+	text = strings.ReplaceAll(text, "$LB", lb)
+	for name, find := range placeholders {
+		if strings.Contains(text, name) {
+			text = strings.ReplaceAll(text, name, find(w.store.State()))
+		}
+	}
+	return text
+}
+
 // create makes an instance and returns its id.
 func (w *world) create(p ...string) string {
 	w.t.Helper()

@@ -160,6 +160,8 @@ func wrongWorld(t *testing.T) (*world, string) {
 	w.ok("RegisterServer", "ServerId", "i-stop", "Address.1", "10.0.1.1", "Status", "Stopped")
 	w.ok("RegisterServer", "ServerId", "i-v6", "Address.1", "fd00::1")
 	w.ok("CreateAccessKey")
+	w.acl("office", "10.0.0.0/8", "192.168.1.1")
+	w.acl("office6-v6")
 	return w, lb
 }
 
@@ -169,10 +171,7 @@ func TestWrongValues(t *testing.T) {
 		t.Run(r.action+"/"+r.name, func(t *testing.T) {
 			p := make(params, len(r.params))
 			for i, v := range r.params {
-				p[i] = v
-				if v == "LB" {
-					p[i] = lb
-				}
+				p[i] = w.fill(v, lb)
 			}
 			w.t = t
 			w.fails(r.want, r.action, p...)
