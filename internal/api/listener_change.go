@@ -61,9 +61,6 @@ func (s *Server) createListener(ctx context.Context, p *listenerParams, n *newLi
 		if err := checkGroups(tx, l, nil); err != nil {
 			return err
 		}
-		if err := checkHTTPS(tx, l); err != nil {
-			return err
-		}
 		if err := s.checkACLs(tx, lb, l, nil); err != nil {
 			return err
 		}
@@ -98,9 +95,6 @@ func (s *Server) setListener(ctx context.Context, p *listenerParams, protocol sl
 			return err
 		}
 		if err := checkGroups(tx, l, before); err != nil {
-			return err
-		}
-		if err := checkHTTPS(tx, l); err != nil {
 			return err
 		}
 		if err := s.checkACLs(tx, lb, l, before); err != nil {
