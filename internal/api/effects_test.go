@@ -1,0 +1,75 @@
+package api
+
+// effect is what a parameter does when it does not simply work. The prose for
+// users is docs/divergences.md; the table here is what docs/actions.md is made
+// from.
+type effect string
+
+const (
+	works       effect = "works"
+	storedOnly  effect = "stored only"  // checked, kept, told in answers
+	checkedOnly effect = "checked only" // not even kept
+	passedOver  effect = "passed over"  // any value, no effect, not told
+	refused     effect = "refused"
+	absent      effect = "missing"
+)
+
+const (
+	nothingBilled = "nothing is billed"
+	justNames     = "zones and groups are names here"
+	consoleOnly   = "it binds the console alone"
+	notYet        = "the data plane does not enforce it yet"
+)
+
+// effects lists every parameter that does less than its page says. "*" stands
+// for all actions that have the parameter and no row of their own.
+var effects = []struct {
+	action, param string
+	effect        effect
+	reason        string
+}{
+	{"*", "AutoPay", checkedOnly, nothingBilled},
+	{"*", "Duration", checkedOnly, nothingBilled},
+	{"*", "PricingCycle", checkedOnly, nothingBilled},
+	{"*", "AcceptLanguage", passedOver, "names are the same in every language"},
+	{"CreateLoadBalancer", "PayType", storedOnly, nothingBilled},
+	{"CreateLoadBalancer", "InternetChargeType", storedOnly, nothingBilled},
+	{"CreateLoadBalancer", "InstanceChargeType", storedOnly, nothingBilled},
+	{"CreateLoadBalancer", "LoadBalancerSpec", storedOnly, notYet},
+	{"CreateLoadBalancer", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancer", "MasterZoneId", storedOnly, justNames},
+	{"CreateLoadBalancer", "SlaveZoneId", storedOnly, justNames},
+	{"CreateLoadBalancer", "ModificationProtectionStatus", storedOnly, consoleOnly},
+	{"CreateLoadBalancer", "ModificationProtectionReason", storedOnly, consoleOnly},
+	{"SetLoadBalancerModificationProtection", "ModificationProtectionStatus", storedOnly, consoleOnly},
+	{"SetLoadBalancerModificationProtection", "ModificationProtectionReason", storedOnly, consoleOnly},
+
+	{"CreateLoadBalancerTCPListener", "Bandwidth", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancerTCPListener", "ConnectionDrain", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "ConnectionDrain", storedOnly, notYet},
+	{"CreateLoadBalancerTCPListener", "ConnectionDrainTimeout", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "ConnectionDrainTimeout", storedOnly, notYet},
+	{"CreateLoadBalancerTCPListener", "ProxyProtocolV2Enabled", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "ProxyProtocolV2Enabled", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, notYet},
+
+	{"CreateLoadBalancerHTTPListener", "Bandwidth", storedOnly, notYet},
+	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancerHTTPListener", "Gzip", storedOnly, notYet},
+	{"SetLoadBalancerHTTPListenerAttribute", "Gzip", storedOnly, notYet},
+}
+
+// omitted lists the fields of answers that are left out, by action and path; "*"
+// stands for all actions.
+var omitted = []struct{ action, path, reason string }{
+	{"*", "OrderId", "there are no orders"},
+	{"DescribeLoadBalancerAttribute", "AutoReleaseTime", "of subscriptions"},
+	{"DescribeLoadBalancerAttribute", "RenewalCycUnit", "of subscriptions"},
+	{"DescribeLoadBalancerAttribute", "RenewalDuration", "of subscriptions"},
+	{"DescribeLoadBalancerAttribute", "RenewalStatus", "of subscriptions"},
+}
+
+// unread are fields with a param tag that no code looks at, beside those of
+// effects: what is inside a parameter that is refused as a whole.
+var unread = []string{"StartPort", "EndPort"}
