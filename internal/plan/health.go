@@ -32,11 +32,9 @@ func check(l *slb.Listener) *spec.Check {
 		Healthy:   cmp.Or(h.HealthyThreshold, 3),
 		Unhealthy: cmp.Or(h.UnhealthyThreshold, 3),
 	}
-	// Source: CreateLoadBalancerHTTPListener, parameter HealthCheckTimeout: one
-	// below the interval is not used, the interval is.
-	if l.Protocol.IsL7() {
-		c.Timeout = max(c.Timeout, c.Interval)
-	}
+	// A timeout below the interval is not used, the interval is. Sources:
+	// CreateLoadBalancerHTTPListener, SetLoadBalancerTCPListenerAttribute.
+	c.Timeout = max(c.Timeout, c.Interval)
 	switch c.Kind {
 	case spec.CheckHTTP:
 		method := slb.MethodHead

@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 			&spec.Check{Kind: spec.CheckHTTP, Method: "GET", HTTPVersion: "1.1", Host: "a.example", URI: "/x", Codes: 1<<2 | 1<<5, Port: 81, Timeout: 9 * s, Interval: 4 * s, Healthy: 2, Unhealthy: 10},
 		},
 		{"layer 7: the interval replaces a shorter timeout", slb.HTTP, slb.HealthCheck{Enabled: true, Timeout: s, Interval: 7 * s}, &spec.Check{Kind: spec.CheckHTTP, Timeout: 7 * s, Interval: 7 * s, Healthy: 3, Unhealthy: 3, Method: "HEAD", HTTPVersion: "1.0", URI: "/", Codes: 1 << 2}},
-		{"layer 4: it does not", slb.TCP, slb.HealthCheck{Enabled: true, Timeout: s, Interval: 7 * s}, &spec.Check{Kind: spec.CheckTCP, Timeout: s, Interval: 7 * s, Healthy: 3, Unhealthy: 3}},
+		{"layer 4: likewise (quirk 59)", slb.TCP, slb.HealthCheck{Enabled: true, Timeout: s, Interval: 7 * s}, &spec.Check{Kind: spec.CheckTCP, Timeout: 7 * s, Interval: 7 * s, Healthy: 3, Unhealthy: 3}},
 		{"http on tcp", slb.TCP, slb.HealthCheck{Enabled: true, Type: slb.CheckHTTP, Domain: "$_ip", HTTPCodes: []string{"http_3xx", "http_4xx"}}, &spec.Check{Kind: spec.CheckHTTP, Timeout: 5 * s, Interval: 2 * s, Healthy: 3, Unhealthy: 3, Method: "GET", HTTPVersion: "1.0", URI: "/", Codes: 1<<3 | 1<<4, UserAgent: "KeepAliveClient"}},
 		{"leftovers of another kind", slb.TCP, slb.HealthCheck{Enabled: true, Type: slb.CheckTCP, URI: "/x", Domain: "a", HTTPCodes: []string{"http_2xx"}, Method: slb.MethodHead, Request: "r"}, &spec.Check{Kind: spec.CheckTCP, Timeout: 5 * s, Interval: 2 * s, Healthy: 3, Unhealthy: 3}},
 	} {

@@ -43,6 +43,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 			continue
 		}
 		f := frontend(lb, l)
+		f.ACL = accessControl(s, l)
 		inst.Frontends = append(inst.Frontends, f)
 		if f.Pool != "" {
 			inst.Pools = append(inst.Pools, pool(s, lb, l))
@@ -66,6 +67,8 @@ func Affected(s *slb.State, kind slb.Kind, key string) []slb.LoadBalancerID {
 	case slb.KindServer:
 		// Whoever stopped naming the server has itself changed.
 		return s.LoadBalancersUsing(slb.ServerID(key))
+	case slb.KindAccessControlList:
+		return usingACL(s, key)
 	}
 	return nil
 }

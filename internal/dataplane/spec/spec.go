@@ -45,6 +45,7 @@ type Frontend struct {
 	ID     FrontendID
 	Listen netip.AddrPort
 	Pool   string       // Pool.ID; empty for a redirect
+	ACL    *ACL         // who may connect; nil: everybody
 	TCP    *TCPOptions  // for TCP
 	HTTP   *HTTPOptions // for HTTP and HTTPS
 }
