@@ -107,7 +107,7 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 	}
 	var rows []slb.ServerHealth
 	for _, l := range s.ListenersOf(id) {
-		if !usesDefaultGroup(l) || l.Protocol.IsL7() && l.HTTP != nil && l.HTTP.ListenerForward == slb.On {
+		if l.UsesGroup() || l.Protocol.IsL7() && l.Redirects() {
 			continue
 		}
 		for i := range lb.BackendServers {

@@ -17,7 +17,7 @@ func pool(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) spec.Pool {
 		Scheduler: spec.Scheduler(cmp.Or(l.Scheduler, slb.WRR)),
 		Check:     check(l),
 	}
-	if !usesDefaultGroup(l) {
+	if l.UsesGroup() {
 		return p
 	}
 	p.Targets = make([]spec.Target, 0, len(lb.BackendServers))
@@ -25,10 +25,6 @@ func pool(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) spec.Pool {
 		p.Targets = append(p.Targets, target(s, lb, l, &lb.BackendServers[i]))
 	}
 	return p
-}
-
-func usesDefaultGroup(l *slb.Listener) bool {
-	return l.VServerGroupID == "" && l.MasterSlaveServerGroup == ""
 }
 
 // target is one server of the default group at the listener's backend port.

@@ -32,6 +32,7 @@ type engine struct {
 	syncs   int
 	bad     map[string]error // instances that cannot be applied
 	hold    map[string]chan struct{}
+	order   []string // of the applies
 }
 
 func newEngine() *engine {
@@ -65,6 +66,7 @@ func (e *engine) Apply(ctx context.Context, id string, inst *spec.Instance) erro
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.applies[id]++
+	e.order = append(e.order, id)
 	if err := e.bad[id]; err != nil {
 		return &dataplane.InstanceError{ID: id, Err: err}
 	}
@@ -292,6 +294,49 @@ func TestFailuresAreRetried(t *testing.T) {
 	s.applied(s.update(func(tx *store.Tx) { putBalancer(tx, 0, 1) }))
 	if e.count(id(1)) != tries {
 		t.Error("what was mended is tried on")
+	}
+}
+
+// A change that fails is tried again without any further change, also as one of
+// several.
+func TestFailedChangeIsRetried(t *testing.T) {
+	for _, touched := range []int{1, 3} {
+		e := newEngine()
+		s := start(t, e, populate(3))
+		s.applied(s.store.State().Revision)
+		e.set(id(0), errors.New("no"))
+		s.applied(s.update(func(tx *store.Tx) {
+			for n := range touched {
+				putBalancer(tx, n, 33)
+			}
+		}))
+		if w := e.snapshot()[id(0)].Pools[0].Targets[0].Weight; w == 33 {
+			t.Fatal("the fake did not fail")
+		}
+		e.set(id(0), nil)
+		testutil.Eventually(t, 20*time.Second, "applied at last", func() bool { return e.snapshot()[id(0)].Pools[0].Targets[0].Weight == 33 })
+		s.inStep(e)
+	}
+}
+
+// Of one change, what goes makes room before anything comes.
+func TestRemovalsComeFirst(t *testing.T) {
+	e := newEngine()
+	s := start(t, e, populate(6))
+	s.applied(s.store.State().Revision)
+	e.mu.Lock()
+	e.order = nil
+	e.mu.Unlock()
+	s.applied(s.update(func(tx *store.Tx) {
+		for n := range 5 {
+			putBalancer(tx, n, 44)
+		}
+		tx.LoadBalancers.Delete(id(5))
+	}))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.order) != 6 || e.order[0] != id(5) {
+		t.Errorf("applied in the order %v, want %s first", e.order, id(5))
 	}
 }
 

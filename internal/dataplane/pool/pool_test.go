@@ -116,6 +116,8 @@ func TestSharesFollowWeights(t *testing.T) {
 	wantShares(t, p, 100, map[string]int{"a": 90, "b": 10})
 	p.Update(spec.Pool{Scheduler: spec.WRR, Targets: []spec.Target{target("a", "127.0.0.1:1", 0), target("b", "127.0.0.1:2", 10), target("c", "127.0.0.1:3", 10)}})
 	wantShares(t, p, 100, map[string]int{"b": 50, "c": 50})
+	p.Update(spec.Pool{Scheduler: spec.WRR, Targets: []spec.Target{target("a", "127.0.0.1:1", 0), target("b", "127.0.0.1:2", 10), target("c", "127.0.0.1:3", 30)}})
+	wantShares(t, p, 100, map[string]int{"b": 25, "c": 75})
 	p.Update(spec.Pool{Scheduler: spec.RR, Targets: []spec.Target{target("b", "127.0.0.1:2", 100), target("c", "127.0.0.1:3", 1)}})
 	wantShares(t, p, 100, map[string]int{"b": 50, "c": 50})
 	if p.Scheduler() != spec.RR {
