@@ -95,6 +95,9 @@ func TestParseProc(t *testing.T) {
 	if got := parsePSS("Rss:  900 kB\nPss:                 123 kB\nPss_Dirty: 1 kB\n"); got != 123*1024 {
 		t.Errorf("parsePSS: %d", got)
 	}
+	if got := parseBusy("cpu  100 0 50 9999 9999 7 3 40 5 5"); got != 2*time.Second {
+		t.Errorf("parseBusy: %v, want 2s", got)
+	}
 	if cpuTime(os.Getpid()) < 0 {
 		t.Error("CPU time runs backwards")
 	}
@@ -133,7 +136,7 @@ func TestReport(t *testing.T) {
 	}
 	var out strings.Builder
 	report(&out, settings{rounds: 3}, scenarios[:1], []*proxy{{name: "openslb"}, {name: "nginx"}}, []string{"haproxy: not installed"}, r)
-	for _, want := range []string{"| l7-keepalive | openslb | 12.0 CPU µs/request | 10.0–20.0 | – | 0.50 | 1000 | 50 % |", "Left out: haproxy: not installed."} {
+	for _, want := range []string{"| l7-keepalive | openslb | 12.0 CPU µs/request | 10.0–20.0 | – | 0.50 | 1000 | 50 % | 0 % |", "Left out: haproxy: not installed."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("report lacks %q:\n%s", want, out.String())
 		}

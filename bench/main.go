@@ -35,6 +35,7 @@ type settings struct {
 	warm      time.Duration
 	idle      int
 	rate      int
+	retries   int
 	proxyCPU  int
 	loadCPU   int
 	raw       bool
@@ -53,6 +54,7 @@ func main() {
 	flag.DurationVar(&s.warm, "warm", 300*time.Millisecond, "time before it that does not count")
 	flag.IntVar(&s.idle, "idle", 2000, "idle connections for the memory scenarios, at most 8000")
 	flag.IntVar(&s.rate, "rate", 10000, "requests a second of the steady scenario")
+	flag.IntVar(&s.retries, "retries", 1, "how often a measurement is repeated that others on the machine have disturbed")
 	flag.IntVar(&s.proxyCPU, "proxy-cpu", 0, "core of the proxy")
 	flag.IntVar(&s.loadCPU, "load-cpu", 1, "core of load and backends")
 	flag.BoolVar(&s.raw, "raw", false, "print every single measurement to standard error")
@@ -88,8 +90,8 @@ func child(role string, args []string) int {
 }
 
 func run(ctx context.Context, s settings) error {
-	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 8000 || s.rate < 1 || s.rate > 100000 {
-		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-8000, rate 1-100000")
+	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 8000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
+		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-8000, rate 1-100000, retries 0-10")
 	}
 	chosen, err := chooseScenarios(s)
 	if err != nil {
@@ -140,7 +142,7 @@ func run(ctx context.Context, s settings) error {
 			}
 			for i := range proxies {
 				p := proxies[(i+round)%len(proxies)]
-				m, err := measure(ctx, s, sc, p)
+				m, err := quietly(ctx, s, sc, p, backend)
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}

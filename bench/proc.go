@@ -105,6 +105,31 @@ func parseStat(line string) time.Duration {
 	return time.Duration(user+system) * clockTick
 }
 
+// busyTime is the time that all cores together were not idle, by whomever.
+func busyTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return parseBusy(line)
+}
+
+// parseBusy adds up the first line of /proc/stat without idle and iowait, and
+// without guest times, which user time has already.
+func parseBusy(line string) time.Duration {
+	f := strings.Fields(line)
+	var sum time.Duration
+	for i := 1; i < min(len(f), 9); i++ {
+		if i == 4 || i == 5 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f[i], 10, 64)
+		sum += time.Duration(n) * clockTick
+	}
+	return sum
+}
+
 func cutLast(s, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {

@@ -66,22 +66,23 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	for _, a := range absent {
 		fmt.Fprintf(w, "Left out: %s. ", a)
 	}
-	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | × haproxy | × nginx | per second | core used | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | × haproxy | × nginx | per second | core used | by others | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, sc := range chosen {
 		for _, p := range proxies {
 			figures := r.column(sc.name, p.name, func(m measurement) float64 { return m.figure })
 			if len(figures) == 0 {
-				fmt.Fprintf(w, "| %s | %s | not measured | | | | | | | |\n", sc.name, p.name)
+				fmt.Fprintf(w, "| %s | %s | not measured | | | | | | | | |\n", sc.name, p.name)
 				continue
 			}
 			faults := 0
 			for _, m := range r[sc.name][p.name] {
 				faults += m.faults
 			}
-			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %d |\n",
+			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %s | %d |\n",
 				sc.name, p.name, number(median(figures)), sc.unit, number(slices.Min(figures)), number(slices.Max(figures)),
 				r.ratioText(sc.name, p.name, "haproxy"), r.ratioText(sc.name, p.name, "nginx"),
-				r.rateText(sc, p.name), r.coreText(sc, p.name), r.latencyText(sc, p.name), faults)
+				r.rateText(sc, p.name), r.shareText(sc, p.name, func(m measurement) float64 { return m.core }),
+				r.shareText(sc, p.name, func(m measurement) float64 { return m.others }), r.latencyText(sc, p.name), faults)
 		}
 	}
 	fmt.Fprintln(w)
@@ -109,11 +110,11 @@ func (r results) rateText(sc scenario, proxy string) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-func (r results) coreText(sc scenario, proxy string) string {
+func (r results) shareText(sc scenario, proxy string, f func(measurement) float64) string {
 	if sc.idle {
 		return "–"
 	}
-	return fmt.Sprintf("%.0f %%", 100*median(r.column(sc.name, proxy, func(m measurement) float64 { return m.core })))
+	return fmt.Sprintf("%.0f %%", 100*median(r.column(sc.name, proxy, f)))
 }
 
 func (r results) latencyText(sc scenario, proxy string) string {
