@@ -18,6 +18,7 @@ type Config struct {
 // Instance is one load balancer: its frontends and the pools they use.
 type Instance struct {
 	ID        string
+	Limits    Limits
 	Frontends []Frontend // unique by Frontend.ID
 	Pools     []Pool     // unique by Pool.ID; every Frontend.Pool is among them
 }
@@ -47,7 +48,15 @@ type Frontend struct {
 	Pool   string       // Pool.ID; empty for a redirect
 	ACL    *ACL         // who may connect; nil: everybody
 	TCP    *TCPOptions  // for TCP
+	UDP    *UDPOptions  // for UDP
 	HTTP   *HTTPOptions // for HTTP and HTTPS
+
+	// MaxConnections is how many client connections or flows may be open at once;
+	// more are refused. 0: no limit.
+	MaxConnections int
+	// Bandwidth towards clients in bits a second: set aside in that of the
+	// instance, and at the same time the most there is. 0: no limit of its own.
+	Bandwidth int64
 }
 
 // TCPOptions are the settings of a TCP frontend.
@@ -57,6 +66,26 @@ type TCPOptions struct {
 	IdleTimeout time.Duration
 	// Persistence keeps a client address on its server for this long; 0 is off.
 	Persistence time.Duration
+	// Drain resets the connections of a server that has been removed, of weight 0
+	// or unhealthy for this long; 0: they live on until they end.
+	Drain time.Duration
+	// ProxyProtocol begins each connection to a server with a header of the PROXY
+	// protocol, version 2.
+	ProxyProtocol bool
+}
+
+// UDPOptions are the settings of a UDP frontend.
+type UDPOptions struct {
+	// IdleTimeout ends a flow without traffic; 0: 90 s.
+	IdleTimeout time.Duration
+	// Persistence keeps a client address on its server for this long; 0 is off.
+	Persistence time.Duration
+	// Drain ends the flows of a server that has been removed, of weight 0 or
+	// unhealthy for this long; 0: they live on while they are used.
+	Drain time.Duration
+	// ProxyProtocol puts a header of the PROXY protocol, version 2, in front of
+	// each datagram to a server.
+	ProxyProtocol bool
 }
 
 // HTTPOptions are the settings of an HTTP frontend.
@@ -177,6 +206,14 @@ type FrontendFacts struct {
 	DropConnections uint64
 	BytesIn         uint64 // from clients
 	BytesOut        uint64 // to clients
+
+	// The datagrams of UDP. What was dropped is not among those that passed.
+	PacketsIn, PacketsOut         uint64
+	DropPacketsIn, DropPacketsOut uint64
+	DropBytesIn, DropBytesOut     uint64
+	// EvictedFlows counts UDP flows that were ended before their time to make
+	// room for others.
+	EvictedFlows uint64
 
 	Requests  uint64    // L7
 	Status    [6]uint64 // L7: answers to clients by class; [0] is "other"

@@ -1,0 +1,82 @@
+package limit
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// bandwidthBurst is what may pass at once after a pause. It is longer than
+	// the timers of the loops are coarse, so that who waits for a timer still
+	// gets the whole rate.
+	bandwidthBurst = 100 * time.Millisecond
+	// chunkShare is the part of a second's bytes to move at once.
+	chunkShare = 100
+	leastChunk = 4 << 10
+)
+
+// Pace is the bandwidth of a frontend in one direction, in bytes.
+//
+// A frontend with a limit of its own has its own bucket and no other: its limit
+// is a reservation, kept for it though it is idle, and its ceiling. The others
+// share what the instance has beyond the reservations. Each of them is assured
+// an even part of that, and what one does not use any other may borrow: who
+// stays within its part is charged to both buckets and never waits, so that
+// borrowers, who need room in the shared one, find just what was left over.
+//
+// The zero Pace has no limit. All methods are safe for concurrent use.
+type Pace struct {
+	own     Bucket
+	shared  *Bucket // of the instance; set before use
+	borrows atomic.Bool
+}
+
+// Limited reports whether there is a limit. It costs next to nothing, and
+// without a limit nothing else need be asked.
+func (p *Pace) Limited() bool { return p.own.limited() }
+
+// Wait is how long to wait before anything may pass; 0: it may at once.
+func (p *Pace) Wait() time.Duration { return p.wait(clock()) }
+
+// Take counts n bytes that pass. It is for those who have asked Wait and learn
+// only then how much there is.
+func (p *Pace) Take(n int) { p.take(n, clock()) }
+
+// Allow counts n bytes and reports true if they may pass now.
+func (p *Pace) Allow(n int) bool {
+	now := clock()
+	if p.wait(now) > 0 {
+		return false
+	}
+	p.take(n, now)
+	return true
+}
+
+// Chunk is how many bytes should be moved at once under the limit: few enough
+// that many connections get their turn.
+func (p *Pace) Chunk() int { return int(max(p.own.rate.Load()/chunkShare, leastChunk)) }
+
+func (p *Pace) wait(now int64) time.Duration {
+	wait := p.own.wait(now)
+	if wait > 0 && p.borrows.Load() {
+		wait = min(wait, p.shared.wait(now))
+	}
+	return wait
+}
+
+func (p *Pace) take(n int, now int64) {
+	if !p.borrows.Load() {
+		p.own.take(n, now)
+		return
+	}
+	if p.own.wait(now) == 0 {
+		p.own.take(n, now)
+	}
+	p.shared.take(n, now)
+}
+
+// set changes the limit to rate bytes a second; 0 is none.
+func (p *Pace) set(rate int64, borrows bool) {
+	p.borrows.Store(borrows)
+	p.own.set(rate, bandwidthBurst)
+}
