@@ -328,15 +328,15 @@ func TestRemovalsComeFirst(t *testing.T) {
 	e.order = nil
 	e.mu.Unlock()
 	s.applied(s.update(func(tx *store.Tx) {
-		for n := range 5 {
+		for n := range 6 {
 			putBalancer(tx, n, 44)
 		}
-		tx.LoadBalancers.Delete(id(5))
+		tx.LoadBalancers.Delete(id(2))
 	}))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.order) != 6 || e.order[0] != id(5) {
-		t.Errorf("applied in the order %v, want %s first", e.order, id(5))
+	if len(e.order) != 6 || e.order[0] != id(2) {
+		t.Errorf("applied in the order %v, want %s first", e.order, id(2))
 	}
 }
 
