@@ -11,7 +11,6 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
-	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
 // maxRequests is how many requests one client connection may carry, as the
@@ -92,7 +91,11 @@ func newConn(h *HTTP, remote netip.AddrPort) *conn {
 // serve serves the connection to its end. It does not panic.
 func (c *conn) serve() {
 	defer c.finish()
-	c.becomeIdle(c.h.snap.Load().IdleTimeout())
+	s := c.h.snap.Load()
+	if s.tls != nil && !c.handshake(s.tls) {
+		return
+	}
+	c.becomeIdle(s.IdleTimeout())
 	for {
 		c.todo = todoWait
 		err := c.rc.Read(c.turnFn)
@@ -154,6 +157,7 @@ func (c *conn) becomeIdle(limit time.Duration) {
 // between requests, no readiness is lost and nothing is read in vain. false
 // waits for more; true leaves, with the reason in todo.
 func (c *conn) turn(uintptr) bool {
+	c.visit()
 	if c.w != nil && len(c.w.in) > 0 && !c.requestsReady() {
 		return true
 	}
@@ -167,7 +171,7 @@ func (c *conn) turn(uintptr) bool {
 			return true
 		}
 		room := w.in[len(w.in):cap(w.in)]
-		n, errno := sock.Recv(c.fd, room)
+		n, errno := c.recvNow(room)
 		if errno != 0 || n == 0 {
 			if len(w.in) == 0 {
 				putWork(w)
@@ -188,7 +192,7 @@ func (c *conn) turn(uintptr) bool {
 		if !c.requestsReady() {
 			return true
 		}
-		if n < len(room) {
+		if n < len(room) && c.tls == nil {
 			return false // drained: more will be announced
 		}
 	}
@@ -319,7 +323,7 @@ func (c *conn) finish() {
 // Closing with unread bytes would make the system send a reset that can destroy
 // an answer on its way.
 func (c *conn) drain() {
-	sock.ShutdownWrite(c.fd)
+	c.endWrite(false)
 	if c.rtimer.isFired() {
 		c.rtimer.acknowledge()
 	}

@@ -17,6 +17,15 @@
 // answer and either nothing of the request was sent or its method is idempotent
 // and it has no body. A failed connect moves on to another server.
 //
+// # TLS
+//
+// An HTTPS frontend is the same driver. The handshake takes place in the
+// connection's goroutine; from then on crypto/tls reads from the descriptor
+// without waiting, so that a secure connection is read inside the visit to the
+// poller like a plain one, and all records of one write leave together. How
+// many handshakes compute at the same time is bounded, how many wait for their
+// clients is not.
+//
 // # Ends
 //
 // A client that goes away does not stop the exchange with the server until

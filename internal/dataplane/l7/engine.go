@@ -2,10 +2,15 @@ package l7
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
 // Options of an Engine. The zero value is of use.
@@ -24,6 +29,9 @@ type Engine struct {
 	// stamp holds the header lines of our own that go into every answer.
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
+	// handshakes bounds those that compute.
+	handshakes *turnstile
+	newTLS     func(spec.Frontend) (*tls.Config, error)
 
 	jobs    chan *conn // to spare workers
 	spare   atomic.Int32
@@ -37,7 +45,9 @@ const maxSpare = 64
 
 // NewEngine starts an engine. Close ends it.
 func NewEngine(o Options) *Engine {
-	e := &Engine{log: o.Logger, quit: make(chan struct{}), jobs: make(chan *conn)}
+	e := &Engine{log: o.Logger, quit: make(chan struct{}), jobs: make(chan *conn),
+		handshakes: newTurnstile(runtime.GOMAXPROCS(0))}
+	e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -73,6 +83,17 @@ func (e *Engine) work(c *conn) {
 			return
 		}
 	}
+}
+
+// tlsConfig prepares the TLS settings of a frontend. HTTP/1.1 is the only
+// protocol offered.
+func (e *Engine) tlsConfig(f spec.Frontend) (*tls.Config, error) {
+	config, err := e.newTLS(f)
+	if err != nil {
+		return nil, err
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return config, nil
 }
 
 // setStamp renders Server and Date. A server's own are not passed on, as the

@@ -349,8 +349,8 @@ func TestClientAborts(t *testing.T) {
 	c := p.dial()
 	c.send(simple)
 	<-asked
-	c.SetLinger(0)
-	c.Close()
+	c.tcp.SetLinger(0)
+	c.tcp.Close()
 	close(release)
 	eventually(t, "connection forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
 	if n := p.keptCount(); n != 1 {
@@ -366,8 +366,8 @@ func TestClientLeavesLargeAnswer(t *testing.T) {
 	c := p.dial()
 	c.send(simple)
 	io.ReadFull(c.br, make([]byte, 100<<10))
-	c.SetLinger(0)
-	c.Close()
+	c.tcp.SetLinger(0)
+	c.tcp.Close()
 	eventually(t, "connection forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
 	if n := p.keptCount(); n != 0 {
 		t.Errorf("%d connections kept", n)

@@ -73,7 +73,7 @@ func TestBodies(t *testing.T) {
 					sent := make(chan struct{})
 					go func() { // the backend answers only when it has all
 						defer close(sent)
-						io.WriteString(c.TCPConn, request)
+						io.WriteString(c, request)
 					}()
 					m := c.want(200, "*")
 					<-sent
@@ -108,7 +108,7 @@ func TestPipelinedBodies(t *testing.T) {
 		defer close(sent)
 		for rest := all.String(); rest != ""; {
 			n := min(1+r.IntN(5000), len(rest))
-			io.WriteString(c.TCPConn, rest[:n])
+			io.WriteString(c, rest[:n])
 			rest = rest[n:]
 		}
 	}()

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +23,23 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// overTLS makes the proxies of all tests HTTPS ones.
+var overTLS bool
+
+// TestMain runs all tests twice: to a client nothing but the first bytes of a
+// connection may differ between HTTP and HTTPS.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		overTLS = true
+		code = m.Run()
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // patience bounds waits for events that are sure to come.
 const patience = 10 * time.Second
@@ -242,6 +260,10 @@ func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		HTTP:   &o,
 	}
+	e.newTLS = func(spec.Frontend) (*tls.Config, error) { return &tls.Config{Certificates: testCertificates()}, nil }
+	if overTLS {
+		f.ID.Protocol, f.ID.Port = spec.HTTPS, 443
+	}
 	h, err := e.NewHTTP(f, p)
 	if err != nil {
 		t.Fatal(err)
@@ -282,9 +304,10 @@ func (p *proxy) keptCount() int {
 
 // client is a raw connection to a proxy.
 type client struct {
-	*net.TCPConn
-	t  testing.TB
-	br *bufio.Reader
+	net.Conn
+	tcp *net.TCPConn // under Conn, or itself
+	t   testing.TB
+	br  *bufio.Reader
 }
 
 func (p *proxy) dial() *client {
@@ -295,12 +318,23 @@ func (p *proxy) dial() *client {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	p.t.Cleanup(func() { c.Close() })
-	return &client{TCPConn: c.(*net.TCPConn), t: p.t, br: bufio.NewReader(c)}
+	tcp := c.(*net.TCPConn)
+	if overTLS {
+		secured := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		if err := secured.Handshake(); err != nil {
+			p.t.Fatalf("handshake: %v", err)
+		}
+		c = secured
+	}
+	return &client{Conn: c, tcp: tcp, t: p.t, br: bufio.NewReader(c)}
 }
+
+// CloseWrite ends the client's direction.
+func (c *client) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func (c *client) send(s string) {
 	c.t.Helper()
-	if _, err := io.WriteString(c.TCPConn, s); err != nil {
+	if _, err := io.WriteString(c, s); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package l7
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/openslb/openslb/internal/dataplane/acl"
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/pool"
@@ -19,7 +21,7 @@ import (
 
 type member = pool.Member
 
-// HTTP is one HTTP frontend.
+// HTTP is one HTTP or HTTPS frontend.
 type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
@@ -39,8 +41,10 @@ type HTTP struct {
 // snapshot is policy's with what the driver derives from it.
 type snapshot struct {
 	*policy.Snapshot
-	drop h1.Mask // the client's headers that are ours to give
-	host []byte  // stands in where an HTTP/1.0 client named none
+	acl  *acl.List
+	drop h1.Mask     // the client's headers that are ours to give
+	host []byte      // stands in where an HTTP/1.0 client named none
+	tls  *tls.Config // of HTTPS
 }
 
 // owned translates policy's headers to the protocol's.
@@ -53,7 +57,7 @@ var owned = map[policy.Header]h1.ID{
 }
 
 func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
-	s := &snapshot{Snapshot: policy.NewSnapshot(f, p), host: []byte(f.Listen.String())}
+	s := &snapshot{Snapshot: policy.NewSnapshot(f, p), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
 	for header, id := range owned {
 		if s.Headers().Own&header != 0 {
 			s.drop |= h1.Of(id)
@@ -62,9 +66,17 @@ func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
 	return s
 }
 
-// NewHTTP opens a frontend's port and serves it. A port that cannot be had is a
-// *sock.BindError. p may be nil for a redirect.
+// NewHTTP opens a frontend's port and serves it, over TLS if its protocol is
+// HTTPS. A port that cannot be had is a *sock.BindError. p may be nil for a
+// redirect.
 func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
+	s := newSnapshot(f, p)
+	if f.ID.Protocol == spec.HTTPS {
+		var err error
+		if s.tls, err = e.tlsConfig(f); err != nil {
+			return nil, err
+		}
+	}
 	group, err := sock.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
@@ -76,7 +88,7 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
 		h.listener.Close()
 		return nil, err
 	}
-	h.snap.Store(newSnapshot(f, p))
+	h.snap.Store(s)
 	go h.accept(rc, group.FDs[0])
 	return h, nil
 }
@@ -84,8 +96,19 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
 // Addr is the address listened on.
 func (h *HTTP) Addr() netip.AddrPort { return h.addr }
 
-// Update changes settings and pool for requests that begin from now on.
-func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) { h.snap.Store(newSnapshot(f, p)) }
+// Update changes settings and pool for requests that begin from now on, and
+// certificates for handshakes that do.
+func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) {
+	s := newSnapshot(f, p)
+	if h.id.Protocol == spec.HTTPS {
+		var err error
+		if s.tls, err = h.e.tlsConfig(f); err != nil {
+			h.e.log.Error("changing TLS settings: the former ones stay", "frontend", h.id, "error", err)
+			s.tls = h.snap.Load().tls
+		}
+	}
+	h.snap.Store(s)
+}
 
 // Facts are the counters since the start.
 func (h *HTTP) Facts() spec.FrontendFacts {
@@ -129,8 +152,17 @@ func (h *HTTP) accept(rc syscall.RawConn, fd int) {
 	}
 }
 
-// start serves one accepted connection.
+// start serves one accepted connection, or closes it without an answer if the
+// access control of the frontend says so.
 func (h *HTTP) start(fd int, remote netip.AddrPort) {
+	if !h.snap.Load().acl.Admits(remote.Addr()) {
+		count := &h.shards[h.e.seq.Add(1)%counterShards]
+		count.opened.Add(1)
+		count.dropped.Add(1)
+		count.closed.Add(1)
+		sock.Close(fd)
+		return
+	}
 	c := newConn(h, remote)
 	if err := c.init(fd, h.e.wheel); err != nil {
 		return

@@ -158,7 +158,7 @@ func TestWebSocket(t *testing.T) {
 	}
 	data := string(pattern(300 << 10))
 	go func() {
-		io.WriteString(c.TCPConn, data)
+		io.WriteString(c, data)
 		c.CloseWrite()
 	}()
 	all, err := io.ReadAll(c.br)

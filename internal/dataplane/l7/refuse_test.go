@@ -96,7 +96,7 @@ func TestSmuggling(t *testing.T) {
 			cl := p.dial()
 			cl.send(c.in)
 			cl.CloseWrite()
-			io.Copy(io.Discard, cl.TCPConn)
+			io.Copy(io.Discard, cl)
 			for _, head := range b.seen() {
 				if !strings.Contains(head, " /outer ") {
 					t.Errorf("server saw %q", head)

@@ -17,10 +17,14 @@ const sendTimeout = 60 * time.Second
 // directly and wait in the runtime's poller. One goroutine may read and one may
 // write at a time; close is for the owner, when neither goes on. Others may only
 // interrupt, by deadlines.
+//
+// With tls set, recv and send and their like are about the bytes inside of TLS;
+// waiting, timers and deadlines are the same.
 type socket struct {
 	fd     int
 	file   *os.File // keeps the descriptor in the poller
 	rc     syscall.RawConn
+	tls    *secure // nil: plain
 	wheel  *wheel
 	expiry sync.Mutex // orders timers going off with acknowledging them
 
@@ -52,8 +56,16 @@ func (s *socket) init(fd int, w *wheel) error {
 	return nil
 }
 
-// close ends the connection.
+// close ends the connection. With TLS the other side is told that the end is
+// meant.
 func (s *socket) close() {
+	if s.tls != nil {
+		s.tls.end(false)
+	}
+	s.free()
+}
+
+func (s *socket) free() {
 	s.wheel.remove(&s.rtimer)
 	s.wheel.remove(&s.wtimer)
 	s.file.Close()
@@ -62,7 +74,30 @@ func (s *socket) close() {
 // abort ends the connection by a reset.
 func (s *socket) abort() {
 	syscall.SetsockoptLinger(s.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-	s.close()
+	s.free()
+}
+
+// endWrite ends our direction. With TLS and wait set it makes sure to say so.
+func (s *socket) endWrite(wait bool) {
+	if s.tls != nil {
+		s.tls.end(wait)
+	}
+	sock.ShutdownWrite(s.fd)
+}
+
+// visit begins a visit to the poller: from here on it announces what arrives.
+func (s *socket) visit() {
+	if s.tls != nil {
+		s.tls.short = false
+	}
+}
+
+// recvNow reads what is there, without waiting.
+func (s *socket) recvNow(p []byte) (int, syscall.Errno) {
+	if s.tls != nil {
+		return s.tls.recv(p)
+	}
+	return sock.Recv(s.fd, p)
 }
 
 // recv reads into p, waiting as the timer allows. The end of the stream is
@@ -102,13 +137,14 @@ func (s *socket) received(err error) (int, error) {
 }
 
 func (s *socket) tryRecv(uintptr) bool {
+	s.visit()
 	p := s.room
 	if p == nil {
 		s.block = getBlock()
 		p = s.block[headRoom:]
 		p = p[:min(len(p)-tailRoom, s.limit)]
 	}
-	s.n, s.rerr = sock.Recv(s.fd, p)
+	s.n, s.rerr = s.recvNow(p)
 	if s.rerr != syscall.EAGAIN {
 		return true
 	}
@@ -121,6 +157,14 @@ func (s *socket) tryRecv(uintptr) bool {
 
 // send writes all of p.
 func (s *socket) send(p []byte) error {
+	if s.tls != nil {
+		return s.tls.send(p)
+	}
+	return s.sendPlain(p)
+}
+
+// sendPlain writes all of p to the descriptor.
+func (s *socket) sendPlain(p []byte) error {
 	n, e := sock.Send(s.fd, p)
 	if e == 0 && n == len(p) {
 		return nil

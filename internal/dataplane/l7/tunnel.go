@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
-	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
 // tunnelIdle closes a tunnel without traffic, as the vendor documents for
@@ -58,7 +57,7 @@ func (c *conn) carry(from, to *socket, u *upstream, count func(uint64) uint64) {
 		u.rtimer.arm(tunnelIdle)
 		b, n, err := from.recvBlock(blockSize)
 		if err == io.EOF {
-			sock.ShutdownWrite(to.fd)
+			to.endWrite(true)
 			return
 		}
 		if err == nil {
