@@ -151,7 +151,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		})
 	}
 	t.Run("in an accept", func(t *testing.T) {
-		settings := f.now.Swap(nil)
+		settings := f.now.Swap(&settings{pool: new(pool.Pool)})
 		expectRefusal(t, f)
 		f.now.Store(settings)
 		exchange(t, other, "goes on")

@@ -114,6 +114,12 @@ func (r resume) Expired() {
 // begin takes on a client's connection and starts to connect it to a server.
 func (p *port) begin(fd int, remote netip.AddrPort) {
 	p.accepted.Add(1)
+	s := p.tcp.now.Load()
+	if !s.acl.Admits(remote.Addr()) {
+		p.dropped.Add(1)
+		sock.Reset(fd)
+		return
+	}
 	if !p.worker.engine.budget.Take(2) {
 		p.dropped.Add(1)
 		sock.Reset(fd)
@@ -123,7 +129,6 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 		}
 		return
 	}
-	s := p.tcp.now.Load()
 	c := p.worker.conns.Get()
 	c.init(p, s, fd, remote.Addr())
 	p.fresh = c

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/openslb/openslb/internal/dataplane/acl"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -40,6 +41,7 @@ type settings struct {
 	idle        int64 // nanoseconds
 	persistence int64 // nanoseconds; 0: off
 	affinity    *affinity
+	acl         *acl.List
 }
 
 // NewTCP listens and begins to forward. If the address cannot be bound the
@@ -87,7 +89,7 @@ func (t *TCP) Addr() netip.AddrPort { return t.addr }
 func (t *TCP) Update(f spec.Frontend, p *pool.Pool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := &settings{pool: p, listen: t.addr, idle: int64(DefaultIdleTimeout)}
+	next := &settings{pool: p, listen: t.addr, idle: int64(DefaultIdleTimeout), acl: acl.New(f.ACL)}
 	if o := f.TCP; o != nil {
 		if o.IdleTimeout > 0 {
 			next.idle = int64(o.IdleTimeout)
