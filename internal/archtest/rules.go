@@ -103,6 +103,7 @@ var Outside = []OutsideRule{
 	{Path: "github.com/alecthomas/kong", Only: []string{"cmd/openslb"}, Why: "flags end at main"},
 	{Path: "github.com/knadh/koanf", Only: []string{"cmd/openslb", "node"}, Why: "settings are read once, at the top"},
 	{Path: "github.com/aliyun", Tests: []string{"test/conformance", "client"}, Why: "the official SDK proves the server from outside; the product does not depend on it"},
+	{Path: "github.com/pires/go-proxyproto", Tests: []string{"dataplane/proxyproto", "dataplane/l4"}, Why: "another's reader proves the headers we write; we never read one"},
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
 	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
 	{Path: "testing", Only: []string{"testutil", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
