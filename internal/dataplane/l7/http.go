@@ -2,6 +2,7 @@ package l7
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"os"
@@ -20,7 +21,7 @@ import (
 
 type member = pool.Member
 
-// HTTP is one HTTP frontend.
+// HTTP is one HTTP or HTTPS frontend.
 type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
@@ -41,8 +42,9 @@ type HTTP struct {
 type snapshot struct {
 	*policy.Snapshot
 	acl  *acl.List
-	drop h1.Mask // the client's headers that are ours to give
-	host []byte  // stands in where an HTTP/1.0 client named none
+	drop h1.Mask     // the client's headers that are ours to give
+	host []byte      // stands in where an HTTP/1.0 client named none
+	tls  *tls.Config // of HTTPS
 }
 
 // owned translates policy's headers to the protocol's.
@@ -64,9 +66,17 @@ func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
 	return s
 }
 
-// NewHTTP opens a frontend's port and serves it. A port that cannot be had is a
-// *sock.BindError. p may be nil for a redirect.
+// NewHTTP opens a frontend's port and serves it, over TLS if its protocol is
+// HTTPS. A port that cannot be had is a *sock.BindError. p may be nil for a
+// redirect.
 func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
+	s := newSnapshot(f, p)
+	if f.ID.Protocol == spec.HTTPS {
+		var err error
+		if s.tls, err = e.tlsConfig(f); err != nil {
+			return nil, err
+		}
+	}
 	group, err := sock.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
@@ -78,7 +88,7 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
 		h.listener.Close()
 		return nil, err
 	}
-	h.snap.Store(newSnapshot(f, p))
+	h.snap.Store(s)
 	go h.accept(rc, group.FDs[0])
 	return h, nil
 }
@@ -86,8 +96,19 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
 // Addr is the address listened on.
 func (h *HTTP) Addr() netip.AddrPort { return h.addr }
 
-// Update changes settings and pool for requests that begin from now on.
-func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) { h.snap.Store(newSnapshot(f, p)) }
+// Update changes settings and pool for requests that begin from now on, and
+// certificates for handshakes that do.
+func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) {
+	s := newSnapshot(f, p)
+	if h.id.Protocol == spec.HTTPS {
+		var err error
+		if s.tls, err = h.e.tlsConfig(f); err != nil {
+			h.e.log.Error("changing TLS settings: the former ones stay", "frontend", h.id, "error", err)
+			s.tls = h.snap.Load().tls
+		}
+	}
+	h.snap.Store(s)
+}
 
 // Facts are the counters since the start.
 func (h *HTTP) Facts() spec.FrontendFacts {
