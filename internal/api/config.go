@@ -18,6 +18,9 @@ type Config struct {
 	Facts   Facts
 	Keys    KeyManager
 	Binder  Binder
+	// Sealer encrypts private keys of certificates. Without one none can be
+	// uploaded.
+	Sealer Sealer
 
 	// Region is the region that this server claims to be. Default cn-hangzhou.
 	Region string
@@ -119,6 +122,9 @@ type Quotas struct {
 	ACLEntriesPerListener  int // of all lists of one listener; default 1000
 	ListenersPerACL        int // listeners that one list may be named by; default 50
 	WhiteListItems         int // of the old white list of one listener; default 300
+	ServerCertificates     int // of the server; default 100
+	CACertificates         int // of the server; default 100
+	DomainExtensions       int // additional domains of one HTTPS listener; default 3
 	TagsPerResource        int // default 20
 	AccessKeys             int // default 100
 	RegisteredServers      int // default no limit
@@ -146,6 +152,9 @@ func DefaultQuotas() Quotas {
 		ACLEntriesPerListener:  1000,
 		ListenersPerACL:        50,
 		WhiteListItems:         300,
+		ServerCertificates:     100,
+		CACertificates:         100,
+		DomainExtensions:       3,
 		TagsPerResource:        20,
 		AccessKeys:             100,
 		RegisteredServers:      Unlimited,
@@ -172,6 +181,9 @@ func (q Quotas) withDefaults() Quotas {
 		{&q.ACLEntriesPerListener, d.ACLEntriesPerListener},
 		{&q.ListenersPerACL, d.ListenersPerACL},
 		{&q.WhiteListItems, d.WhiteListItems},
+		{&q.ServerCertificates, d.ServerCertificates},
+		{&q.CACertificates, d.CACertificates},
+		{&q.DomainExtensions, d.DomainExtensions},
 		{&q.TagsPerResource, d.TagsPerResource},
 		{&q.AccessKeys, d.AccessKeys},
 		{&q.RegisteredServers, d.RegisteredServers},

@@ -58,12 +58,21 @@ var effects = []struct {
 	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPListener", "Gzip", storedOnly, notYet},
 	{"SetLoadBalancerHTTPListenerAttribute", "Gzip", storedOnly, notYet},
+	{"CreateLoadBalancerHTTPSListener", "Bandwidth", storedOnly, notYet},
+	{"SetLoadBalancerHTTPSListenerAttribute", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancerHTTPSListener", "Gzip", storedOnly, notYet},
+	{"SetLoadBalancerHTTPSListenerAttribute", "Gzip", storedOnly, notYet},
+
+	{"UploadServerCertificate", "AliCloudCertificateId", storedOnly, "there is no certificate service here; refused without certificate and key"},
+	{"UploadServerCertificate", "AliCloudCertificateName", storedOnly, "there is no certificate service here"},
+	{"UploadServerCertificate", "AliCloudCertificateRegionId", storedOnly, "there is no certificate service here"},
 }
 
 // omitted lists the fields of answers that are left out, by action and path; "*"
 // stands for all actions.
 var omitted = []struct{ action, path, reason string }{
 	{"*", "OrderId", "there are no orders"},
+	{"DescribeLoadBalancerHTTPSListenerAttribute", "SecurityStatus", "belongs to another product"},
 	{"DescribeLoadBalancerAttribute", "AutoReleaseTime", "of subscriptions"},
 	{"DescribeLoadBalancerAttribute", "RenewalCycUnit", "of subscriptions"},
 	{"DescribeLoadBalancerAttribute", "RenewalDuration", "of subscriptions"},

@@ -193,6 +193,10 @@ func (g *golden) run(t *testing.T) string {
 var (
 	anyID        = regexp.MustCompile(`\b(lb|acl|rsp|rule|de|tls)-[0-9a-z]{13,21}\b`)
 	anyRequestID = regexp.MustCompile(`[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}`)
+	// Certificates have ids of another form; their fingerprints differ too, since
+	// the tests make them.
+	anyCertificateID = regexp.MustCompile(`1000000000000000_[0-9a-f]+_[0-9a-z]{10}_[0-9a-z]{9}`)
+	anyFingerprint   = regexp.MustCompile(`([0-9a-f]{2}:){19}[0-9a-f]{2}`)
 )
 
 // cleaner replaces what differs from run to run; ids of a kind by the order in
@@ -201,6 +205,8 @@ type cleaner map[string]string
 
 func (c cleaner) text(text string) string {
 	text = anyRequestID.ReplaceAllString(text, "REQUEST-ID")
+	text = anyCertificateID.ReplaceAllString(text, "CERTIFICATE-ID")
+	text = anyFingerprint.ReplaceAllString(text, "FINGERPRINT")
 	return anyID.ReplaceAllStringFunc(text, func(id string) string {
 		if c[id] == "" {
 			kind, _, _ := strings.Cut(id, "-")

@@ -165,7 +165,7 @@ type httpAttributes struct {
 	XForwardedForProto         string `out:"XForwardedFor_proto"`
 }
 
-func httpAttributesOf(l *slb.Listener) httpAttributes {
+func httpAttributesOf(_ *slb.State, l *slb.Listener) httpAttributes {
 	o := l.HTTP
 	r := httpAttributes{
 		listenerAttributes:         listenerAttributesOf(l),
@@ -202,7 +202,7 @@ func (s *Server) describeHTTPListener(_ context.Context, p *listenerParams) (*de
 		return nil, err
 	}
 	return &describeHTTPListenerResult{
-		httpAttributes:  httpAttributesOf(l),
+		httpAttributes:  httpAttributesOf(s.cfg.Store.State(), l),
 		ForwardCode:     l.HTTP.ForwardCode,
 		ForwardPort:     int(l.HTTP.ForwardPort),
 		ListenerForward: string(l.HTTP.ListenerForward),

@@ -61,6 +61,9 @@ func (s *Server) createListener(ctx context.Context, p *listenerParams, n *newLi
 		if err := checkGroups(tx, l, nil); err != nil {
 			return err
 		}
+		if err := checkHTTPS(tx, l); err != nil {
+			return err
+		}
 		if err := s.checkACLs(tx, lb, l, nil); err != nil {
 			return err
 		}
@@ -95,6 +98,9 @@ func (s *Server) setListener(ctx context.Context, p *listenerParams, protocol sl
 			return err
 		}
 		if err := checkGroups(tx, l, before); err != nil {
+			return err
+		}
+		if err := checkHTTPS(tx, l); err != nil {
 			return err
 		}
 		if err := s.checkACLs(tx, lb, l, before); err != nil {

@@ -100,13 +100,14 @@ func masterSlaveGroupOf(tx *store.Tx, lb slb.LoadBalancerID, id string) (*slb.Ma
 	return g, ok && g.LoadBalancerID == lb
 }
 
-// dropListener deletes a listener with its forwarding rules. A rule that comes
-// into being beside it writes the listener, which this deletes, so that one of
-// the two transactions runs again.
+// dropListener deletes a listener with its forwarding rules and additional
+// domains. One that comes into being beside it writes the listener, which this
+// deletes, so that one of the two transactions runs again.
 func dropListener(tx *store.Tx, l *slb.Listener) {
 	for _, r := range tx.State().RulesOf(l.Key()) {
 		tx.Rules.Delete(r.Key())
 	}
+	dropDomainExtensions(tx, l)
 	tx.Listeners.Delete(l.Key())
 }
 

@@ -45,6 +45,11 @@ func (s *Server) Products() []rpc.Product {
 			s.listenerActions(),
 			s.tcpListenerActions(),
 			s.httpListenerActions(),
+			s.httpsListenerActions(),
+			s.certificateActions(),
+			s.caCertificateActions(),
+			s.domainExtensionActions(),
+			s.tlsPolicyActions(),
 			s.aclActions(),
 		)},
 		{Name: "OpenSLB", Version: "2026-11-01", Actions: join(

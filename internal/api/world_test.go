@@ -51,7 +51,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	}
 	cfg := Config{
 		Store: st, Applier: w.applier, Facts: w.facts, Binder: w.binder, Keys: &fakeKeys{store: st, clock: w.clock},
-		Now: w.clock.Now, AllowForeignENI: true,
+		Now: w.clock.Now, AllowForeignENI: true, Sealer: testSealer(),
 	}
 	for _, c := range change {
 		c(&cfg)

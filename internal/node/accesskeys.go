@@ -22,6 +22,7 @@ func (n *Node) openKeys(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("seal key %s: %w", n.cfg.SealKeyFile, err)
 	}
+	n.sealer = sealer
 	n.keys = keys.New(n.store, sealer)
 	stored, err := ReadCredentials(n.data.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -28,6 +28,7 @@ type Node struct {
 	caFile      string
 	kv          kv.KV
 	store       *store.Store
+	sealer      *store.Sealer
 	keys        *keys.Keys
 	engine      *dataplane.Engine
 	reconciler  *reconcile.Reconciler

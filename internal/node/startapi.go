@@ -48,6 +48,7 @@ func (n *Node) handler() http.Handler {
 		Facts:   facts{n},
 		Keys:    n.keys,
 		Binder:  n.engine,
+		Sealer:  n.sealer,
 		Region:  n.cfg.Region,
 		Zones:   n.cfg.zones(),
 		Pools: []api.AddressPool{
