@@ -83,13 +83,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	r.reach(state.Revision)
 
 	resync := time.Now().Add(resyncInterval)
-	unproven := int64(-1) // revision that settle is waited for
 	for {
-		deadline := r.failed.first(resync)
-		if unproven >= 0 {
-			deadline = time.Now().Add(settle)
-		}
-		waiting, cancel := context.WithDeadline(ctx, deadline)
+		waiting, cancel := context.WithDeadline(ctx, r.failed.first(resync))
 		state, changes, all, err := sub.Next(waiting)
 		cancel()
 		switch {
@@ -97,15 +92,15 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			return nil
 		case err != nil && !errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("follow the store: %w", err)
-		case err == nil && all:
-			r.sync(ctx, state)
-			unproven = r.proven(ctx, state.Revision)
 		case err == nil:
-			r.apply(ctx, state, affected(state, changes))
-			r.proven(ctx, unproven)
-			unproven = state.Revision
-		case unproven >= 0:
-			unproven = r.proven(ctx, unproven)
+			if all {
+				r.sync(ctx, state)
+			} else {
+				r.apply(ctx, state, affected(state, changes))
+			}
+			if ctx.Err() == nil { // else the work was cut short
+				r.reach(state.Revision)
+			}
 		default:
 			r.apply(ctx, r.source.State(), r.failed.due(time.Now()))
 			if !time.Now().Before(resync) {
@@ -114,21 +109,6 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// settle is how long a revision must stay without further news before it counts
-// as applied. The store shows a State a moment before it tells of what changed
-// in it, so that Next may return a State together with only a part of the
-// changes that lead to it. News that follow prove the revision at once.
-const settle = 200 * time.Microsecond
-
-// proven marks a revision as applied, unless the work was cut short, and
-// answers that none is left to prove.
-func (r *Reconciler) proven(ctx context.Context, revision int64) int64 {
-	if revision >= 0 && ctx.Err() == nil {
-		r.reach(revision)
-	}
-	return -1
 }
 
 // reach marks a revision as applied and wakes who waits for it. Revisions go

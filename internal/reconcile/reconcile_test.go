@@ -431,7 +431,7 @@ func TestBackoff(t *testing.T) {
 }
 
 // A change of one weight costs the same however many listeners there are. This
-// is what a caller waits for; settle is the greater part of it.
+// is what a caller waits for.
 func BenchmarkReconcileWeightChange(b *testing.B) {
 	for _, listeners := range []int{10, 1000} {
 		b.Run(fmt.Sprint(listeners), func(b *testing.B) {

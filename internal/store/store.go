@@ -175,7 +175,7 @@ func (s *Store) publish(snap *snapshot, changes []Change, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sub := range s.subs {
-		sub.add(changes, all)
+		sub.add(&snap.State, changes, all)
 	}
 	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
 		if w.revision > snap.Revision {

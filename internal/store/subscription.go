@@ -27,6 +27,7 @@ type Subscription struct {
 
 	mu      sync.Mutex
 	done    bool
+	state   *slb.State // the one that pending leads to
 	all     bool
 	pending []Change
 	seen    map[Change]struct{}
@@ -51,10 +52,11 @@ func (s *Store) Subscribe() *Subscription {
 	return sub
 }
 
-// Next waits until the store has moved on since the last call and returns the
-// newest State with what has changed, each once, in the order of first change.
-// There may be none when the revision alone has risen. The State may already
-// show changes that the next call reports. all: too many to tell.
+// Next waits until the store has moved on since the last call and returns a
+// State with what has changed up to it, each once, in the order of first
+// change. There may be none when the revision alone has risen. all: too many to
+// tell. Every change that the State shows has been reported: whoever has acted
+// upon the changes is up to date with the State's revision.
 func (sub *Subscription) Next(ctx context.Context) (state *slb.State, changes []Change, all bool, err error) {
 	select {
 	case <-sub.ended:
@@ -69,11 +71,11 @@ func (sub *Subscription) Next(ctx context.Context) (state *slb.State, changes []
 		return nil, nil, false, context.Cause(ctx)
 	}
 	sub.mu.Lock()
-	changes, all = sub.pending, sub.all
+	state, changes, all = sub.state, sub.pending, sub.all
 	sub.pending, sub.all = nil, false
 	clear(sub.seen)
 	sub.mu.Unlock()
-	return sub.store.State(), changes, all, nil
+	return state, changes, all, nil
 }
 
 // Close ends the subscription; a waiting Next returns ErrClosed.
@@ -93,8 +95,10 @@ func (sub *Subscription) end() {
 	}
 }
 
-func (sub *Subscription) add(changes []Change, all bool) {
+// add takes in the changes that lead to state.
+func (sub *Subscription) add(state *slb.State, changes []Change, all bool) {
 	sub.mu.Lock()
+	sub.state = state
 	if all {
 		sub.overflowLocked()
 	}
