@@ -148,7 +148,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 		return c.tunnel(u, b, at, have)
 	}
 
-	r := relay{c: c, u: u, timeout: plan.Timeout, framing: resp.Body, left: resp.BodyLength}
+	r := relay{body: body{framing: resp.Body, left: resp.BodyLength}, c: c, u: u, timeout: plan.Timeout}
 	uploaded := up == nil || up.settle()
 	keep := c.mayKeep() && uploaded
 	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}

@@ -29,27 +29,18 @@ func (c *conn) exchange(up *upload, body int) bool {
 	c.requests++
 	c.count.requests.Add(1)
 
-	view := policy.View{Method: req.Method(w.in), Host: req.Host(w.in), Target: req.Target(w.in), Peer: c.peer, PeerKey: c.peerKey, Hops: req.Hops}
+	view := newView(req, w.in, c.peer, c.peerKey)
 	plan := s.Decide(&view)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {
-			if len(view.Host) == 0 {
-				view.Host = s.host
-			}
-			w.out = policy.AppendLocation(w.out[:0], &view, plan.RedirectPort)
+			w.out = s.appendLocation(w.out[:0], &view, &plan)
 			a.location = w.out
 		}
 		return c.answerLocally(&a, up)
 	}
 
-	w.edits = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true}
-	if plan.Headers.ForwardedFor {
-		w.edits.ForwardedFor = c.peerText
-	}
-	if plan.Headers.SrcPort {
-		w.edits.SrcPort = c.portText
-	}
+	s.editRequest(&w.edits, &plan, c.peerText, c.portText)
 	w.out = req.AppendHead(w.out[:0], w.in, &w.edits)
 	if up != nil {
 		w.out = append(w.out, up.first...)

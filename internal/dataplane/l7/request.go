@@ -1,0 +1,35 @@
+package l7
+
+import (
+	"net/netip"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+)
+
+// What stands between the protocol core and the policy, for both drivers.
+
+// newView shows a request to the policy.
+func newView(req *h1.Request, in []byte, peer netip.AddrPort, key uint64) policy.View {
+	return policy.View{Method: req.Method(in), Host: req.Host(in), Target: req.Target(in), Peer: peer, PeerKey: key, Hops: req.Hops}
+}
+
+// appendLocation appends where a plan redirects to.
+func (s *snapshot) appendLocation(dst []byte, view *policy.View, plan *policy.Plan) []byte {
+	if len(view.Host) == 0 {
+		view.Host = s.host
+	}
+	return policy.AppendLocation(dst, view, plan.RedirectPort)
+}
+
+// editRequest turns a plan into changes of a request's head. peer and port are
+// those of the client, as text.
+func (s *snapshot) editRequest(e *h1.RequestEdits, plan *policy.Plan, peer, port []byte) {
+	*e = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true}
+	if plan.Headers.ForwardedFor {
+		e.ForwardedFor = peer
+	}
+	if plan.Headers.SrcPort {
+		e.SrcPort = port
+	}
+}
