@@ -102,7 +102,7 @@ func wantError(t *testing.T, err error, status int, code, text string) (recommen
 
 // decoded is the body as a client with no types sees it, its request id checked
 // and taken out.
-func decoded(t *testing.T, body string) map[string]any {
+func decoded(t testing.TB, body string) map[string]any {
 	t.Helper()
 	var out map[string]any
 	if err := json.Unmarshal([]byte(body), &out); err != nil {
@@ -123,7 +123,7 @@ func decoded(t *testing.T, body string) map[string]any {
 }
 
 // noNull demands that no value is null: it crashes the Terraform provider.
-func noNull(t *testing.T, path string, v any) {
+func noNull(t testing.TB, path string, v any) {
 	t.Helper()
 	switch v := v.(type) {
 	case nil:
