@@ -72,13 +72,18 @@ func (p *httpSettings) applySticky(o *slb.HTTPOptions) error {
 	set(&o.StickySessionType, p.StickySessionType)
 	set(&o.Cookie, p.Cookie)
 	set(&o.CookieTimeout, p.CookieTimeout)
+	return checkSticky(o.StickySession, o.StickySessionType, o.Cookie, o.CookieTimeout)
+}
+
+// checkSticky judges the stickiness of a listener or a rule.
+func checkSticky(on slb.Switch, kind slb.StickySessionType, cookie string, timeout time.Duration) error {
 	switch {
-	case o.StickySession != slb.On:
-	case o.StickySessionType == "":
+	case on != slb.On:
+	case kind == "":
 		return missing("StickySessionType")
-	case o.StickySessionType == slb.StickyInsert && o.CookieTimeout == 0:
+	case kind == slb.StickyInsert && timeout == 0:
 		return missing("CookieTimeout")
-	case o.StickySessionType == slb.StickyServer && o.Cookie == "":
+	case kind == slb.StickyServer && cookie == "":
 		return missing("Cookie")
 	}
 	return nil
@@ -135,15 +140,6 @@ func (s *Server) setHTTPListener(ctx context.Context, p *setHTTPListenerParams) 
 	})
 }
 
-// ruleOut is a forwarding rule; none can be made here yet.
-type ruleOut struct {
-	Domain         string `out:"Domain,omitempty"`
-	RuleID         string `out:"RuleId"`
-	RuleName       string `out:"RuleName"`
-	URL            string `out:"Url,omitempty"`
-	VServerGroupID string `out:"VServerGroupId"`
-}
-
 // httpAttributes are told of HTTP and HTTPS listeners alike.
 type httpAttributes struct {
 	listenerAttributes
@@ -165,7 +161,7 @@ type httpAttributes struct {
 	XForwardedForProto         string `out:"XForwardedFor_proto"`
 }
 
-func httpAttributesOf(_ *slb.State, l *slb.Listener) httpAttributes {
+func httpAttributesOf(state *slb.State, l *slb.Listener) httpAttributes {
 	o := l.HTTP
 	r := httpAttributes{
 		listenerAttributes:         listenerAttributesOf(l),
@@ -173,6 +169,7 @@ func httpAttributesOf(_ *slb.State, l *slb.Listener) httpAttributes {
 		HealthCheckTimeout:         seconds(l.HealthCheck.Timeout),
 		IdleTimeout:                seconds(o.IdleTimeout),
 		RequestTimeout:             seconds(o.RequestTimeout),
+		Rules:                      rulesOut(state, l),
 		StickySession:              string(o.StickySession),
 		XForwardedFor:              string(o.XForwardedFor),
 		XForwardedForClientSrcPort: string(o.XForwardedForClientSrcPort),
