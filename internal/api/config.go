@@ -57,10 +57,11 @@ type Facts interface {
 	ServerHealth(id slb.LoadBalancerID) []slb.ServerHealth
 }
 
-// Binder tells whether a listener could take an address and port on this node.
+// Binder tells whether a listener of a protocol could run at an address and port
+// of this node.
 // The text of its error says what to do about it.
 type Binder interface {
-	CanBind(addr netip.AddrPort) error
+	CanBind(protocol slb.Protocol, addr netip.AddrPort) error
 }
 
 // KeyManager makes access keys. The other changes of keys are transactions of

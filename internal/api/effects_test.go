@@ -54,6 +54,11 @@ var effects = []struct {
 	{"SetLoadBalancerTCPListenerAttribute", "ProxyProtocolV2Enabled", storedOnly, notYet},
 	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, notYet},
 
+	{"CreateLoadBalancerUDPListener", "Bandwidth", storedOnly, notYet},
+	{"SetLoadBalancerUDPListenerAttribute", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancerUDPListener", "ProxyProtocolV2Enabled", storedOnly, notYet},
+	{"SetLoadBalancerUDPListenerAttribute", "ProxyProtocolV2Enabled", storedOnly, notYet},
+
 	{"CreateLoadBalancerHTTPListener", "Bandwidth", storedOnly, notYet},
 	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPListener", "Gzip", storedOnly, notYet},

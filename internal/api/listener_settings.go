@@ -49,21 +49,41 @@ func set[T any](into *T, value *T) {
 	}
 }
 
-// probeSettings are those of health checks on both layers. The create actions
-// spell the interval with a lower-case letter.
+// probeSettings are those of health checks on both layers.
 type probeSettings struct {
-	ConnectPort        *int                   `param:"HealthCheckConnectPort" range:"-520|0..65535"`
-	Domain             *string                `param:"HealthCheckDomain" allowempty:"true" maxlen:"80" pattern:"\\$_ip|[A-Za-z0-9.-]+"`
-	HTTPCode           *string                `param:"HealthCheckHttpCode"` // comma list
-	HTTPVersion        *string                `param:"HealthCheckHttpVersion" pattern:"(HTTP/?)?1\\.[01]"`
-	Interval           *time.Duration         `param:"HealthCheckInterval" alias:"healthCheckInterval" range:"1..50" unit:"s"`
-	Method             *slb.HealthCheckMethod `param:"HealthCheckMethod"`
-	URI                *string                `param:"HealthCheckURI" maxlen:"80" pattern:"/[!-~]*"`
-	HealthyThreshold   *int                   `param:"HealthyThreshold" range:"2..10"`
-	UnhealthyThreshold *int                   `param:"UnhealthyThreshold" range:"2..10"`
+	probeBasics
+	thresholds
 }
 
 func (p *probeSettings) apply(h *slb.HealthCheck) error {
+	p.thresholds.apply(h)
+	return p.probeBasics.apply(h)
+}
+
+// thresholds are consecutive results that change the state of a server.
+type thresholds struct {
+	HealthyThreshold   *int `param:"HealthyThreshold" range:"2..10"`
+	UnhealthyThreshold *int `param:"UnhealthyThreshold" range:"2..10"`
+}
+
+func (p *thresholds) apply(h *slb.HealthCheck) {
+	set(&h.HealthyThreshold, p.HealthyThreshold)
+	set(&h.UnhealthyThreshold, p.UnhealthyThreshold)
+}
+
+// probeBasics are the settings of a probe that every listener can have. The
+// create actions spell the interval with a lower-case letter.
+type probeBasics struct {
+	ConnectPort *int                   `param:"HealthCheckConnectPort" range:"-520|0..65535"`
+	Domain      *string                `param:"HealthCheckDomain" allowempty:"true" maxlen:"80" pattern:"\\$_ip|[A-Za-z0-9.-]+"`
+	HTTPCode    *string                `param:"HealthCheckHttpCode"` // comma list
+	HTTPVersion *string                `param:"HealthCheckHttpVersion" pattern:"(HTTP/?)?1\\.[01]"`
+	Interval    *time.Duration         `param:"HealthCheckInterval" alias:"healthCheckInterval" range:"1..50" unit:"s"`
+	Method      *slb.HealthCheckMethod `param:"HealthCheckMethod"`
+	URI         *string                `param:"HealthCheckURI" maxlen:"80" pattern:"/[!-~]*"`
+}
+
+func (p *probeBasics) apply(h *slb.HealthCheck) error {
 	if p.ConnectPort != nil {
 		// 0 and -520 are the two ways of saying: the server's own port.
 		h.ConnectPort = uint16(max(*p.ConnectPort, 0))
@@ -82,8 +102,6 @@ func (p *probeSettings) apply(h *slb.HealthCheck) error {
 	set(&h.Interval, p.Interval)
 	set(&h.Method, p.Method)
 	set(&h.URI, p.URI)
-	set(&h.HealthyThreshold, p.HealthyThreshold)
-	set(&h.UnhealthyThreshold, p.UnhealthyThreshold)
 	return nil
 }
 

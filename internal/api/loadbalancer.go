@@ -126,13 +126,12 @@ func (s *Server) setLoadBalancerStatus(ctx context.Context, p *setLoadBalancerSt
 	})
 }
 
-// canBind asks the data plane whether the listener could take its port. UDP
-// listeners are not asked about: the question is about stream sockets.
+// canBind asks the data plane whether the listener could take its port.
 func (s *Server) canBind(lb *slb.LoadBalancer, l *slb.Listener) error {
-	if s.cfg.Binder == nil || l.Protocol == slb.UDP {
+	if s.cfg.Binder == nil {
 		return nil
 	}
-	if err := s.cfg.Binder.CanBind(netip.AddrPortFrom(lb.Address, l.Port)); err != nil {
+	if err := s.cfg.Binder.CanBind(l.Protocol, netip.AddrPortFrom(lb.Address, l.Port)); err != nil {
 		return slb.ErrListenerBind.With(err)
 	}
 	return nil

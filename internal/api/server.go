@@ -53,6 +53,7 @@ func (s *Server) Products() []rpc.Product {
 			s.caCertificateActions(),
 			s.domainExtensionActions(),
 			s.tlsPolicyActions(),
+			s.udpListenerActions(),
 			s.aclActions(),
 		)},
 		{Name: "OpenSLB", Version: "2026-11-01", Actions: join(

@@ -118,7 +118,7 @@ type fakeBinder struct {
 	asked   []netip.AddrPort
 }
 
-func (b *fakeBinder) CanBind(a netip.AddrPort) error {
+func (b *fakeBinder) CanBind(_ slb.Protocol, a netip.AddrPort) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked = append(b.asked, a)

@@ -162,6 +162,7 @@ func wrongWorld(t *testing.T) (*world, string) {
 	w.ok("CreateAccessKey")
 	w.acl("office", "10.0.0.0/8", "192.168.1.1")
 	w.acl("office6-v6")
+	w.udp(lb, "53")
 	return w, lb
 }
 

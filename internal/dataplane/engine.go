@@ -207,6 +207,19 @@ func (e *Engine) FrontendFacts() []spec.FrontendFacts {
 // what to do about it.
 func (e *Engine) CanBind(addr netip.AddrPort) error { return sock.CanBind(addr) }
 
+// CanServe reports whether a frontend of the protocol could listen on addr now.
+// The error says what to do about it. Whether a UDP port is free shows when the
+// frontend is applied.
+func (e *Engine) CanServe(protocol spec.Protocol, addr netip.AddrPort) error {
+	switch {
+	case e.builders[protocol] == nil:
+		return fmt.Errorf("this version does not serve the protocol %s", protocol)
+	case protocol == spec.UDP:
+		return nil
+	}
+	return sock.CanBind(addr)
+}
+
 // watch lets pools ask for health checks without knowing the runner.
 func (e *Engine) watch(check spec.Check, addr netip.AddrPort, report func(spec.Health)) pool.Watch {
 	return e.checks.Subscribe(check, addr, report)

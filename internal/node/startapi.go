@@ -47,7 +47,7 @@ func (n *Node) handler() http.Handler {
 		Applier: n.reconciler,
 		Facts:   facts{n},
 		Keys:    n.keys,
-		Binder:  n.engine,
+		Binder:  binder{n},
 		Sealer:  n.sealer,
 		Region:  n.cfg.Region,
 		Zones:   n.cfg.zones(),

@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/openslb/openslb/internal/dataplane"
+	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/plan"
 	"github.com/openslb/openslb/internal/reconcile"
 	"github.com/openslb/openslb/internal/slb"
@@ -22,6 +24,14 @@ func (n *Node) startReconciler(ctx context.Context) error {
 	n.reconciler = reconcile.New(n.store, n.engine, n.log.With("part", "reconcile"))
 	n.goes("reconciler", n.reconciler.Run)
 	return n.reconciler.WaitApplied(ctx, n.store.State().Revision)
+}
+
+// binder answers the API's question whether a listener could start.
+type binder struct{ n *Node }
+
+// CanBind implements api.Binder.
+func (b binder) CanBind(protocol slb.Protocol, addr netip.AddrPort) error {
+	return b.n.engine.CanServe(spec.Protocol(protocol), addr)
 }
 
 // facts answers the API's questions about what the data plane sees.

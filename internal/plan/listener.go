@@ -32,6 +32,9 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 		}
 	} else {
 		f.TCP = tcpOptions(l.TCP)
+		if l.Protocol == slb.UDP {
+			f.TCP.IdleTimeout = slb.UDPFlowTimeout
+		}
 	}
 	return f
 }

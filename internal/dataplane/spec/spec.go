@@ -47,7 +47,7 @@ type Frontend struct {
 	Listen netip.AddrPort
 	Pool   string       // Pool.ID; empty for a redirect
 	ACL    *ACL         // who may connect; nil: everybody
-	TCP    *TCPOptions  // for TCP
+	TCP    *TCPOptions  // for TCP and UDP
 	UDP    *UDPOptions  // for UDP
 	HTTP   *HTTPOptions // for HTTP and HTTPS
 
