@@ -55,6 +55,7 @@ func (s *Server) Products() []rpc.Product {
 			s.tlsPolicyActions(),
 			s.udpListenerActions(),
 			s.aclActions(),
+			s.whiteListActions(),
 		)},
 		{Name: "OpenSLB", Version: "2026-11-01", Actions: join(
 			s.serverActions(),
