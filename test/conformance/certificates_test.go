@@ -7,9 +7,10 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 )
@@ -53,7 +54,7 @@ func certificates(t testing.TB) map[string]string {
 		vars["CERT"+c.suffix] = text
 		vars["KEY"+c.suffix] = string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}))
 		sum := sha1.Sum(der)
-		vars["FINGERPRINT"+c.suffix] = hex.EncodeToString(sum[:])
+		vars["FINGERPRINT"+c.suffix] = strings.ReplaceAll(fmt.Sprintf("% x", sum), " ", ":")
 	}
 	return vars
 }
