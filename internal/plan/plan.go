@@ -43,6 +43,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 			continue
 		}
 		f := frontend(lb, l)
+		f.TLS = tlsOptions(s, l)
 		f.ACL = accessControl(s, l)
 		inst.Frontends = append(inst.Frontends, f)
 		if f.Pool != "" {
@@ -62,11 +63,16 @@ func Affected(s *slb.State, kind slb.Kind, key string) []slb.LoadBalancerID {
 	case slb.KindLoadBalancer:
 		return []slb.LoadBalancerID{slb.LoadBalancerID(key)}
 	case slb.KindListener:
+		// Changes of its additional domains write the listener too.
 		id, _, _ := strings.Cut(key, "/")
 		return []slb.LoadBalancerID{slb.LoadBalancerID(id)}
 	case slb.KindServer:
 		// Whoever stopped naming the server has itself changed.
 		return s.LoadBalancersUsing(slb.ServerID(key))
+	case slb.KindServerCertificate, slb.KindCACertificate:
+		return affectedByCertificate(s, key)
+	case slb.KindTLSCipherPolicy:
+		return affectedByPolicy(s, key)
 	case slb.KindAccessControlList:
 		return usingACL(s, key)
 	}

@@ -50,6 +50,7 @@ type Frontend struct {
 	TCP    *TCPOptions  // for TCP and UDP
 	UDP    *UDPOptions  // for UDP
 	HTTP   *HTTPOptions // for HTTP and HTTPS
+	TLS    *TLSOptions  // for HTTPS
 
 	// MaxConnections is how many client connections or flows may be open at once;
 	// more are refused. 0: no limit.
