@@ -107,18 +107,19 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 	}
 	var rows []slb.ServerHealth
 	for _, l := range s.ListenersOf(id) {
-		if l.UsesGroup() || l.Protocol.IsL7() && l.Redirects() {
+		if l.Protocol.IsL7() && l.Redirects() {
 			continue
 		}
-		for i := range lb.BackendServers {
-			b := &lb.BackendServers[i]
-			t := target(s, lb, l, b)
-			health := seen[targetKey{defaultPoolID(l), spec.Target{ID: t.ID, Addr: t.Addr}}]
+		g := groupOf(s, lb, l)
+		for i := range g.servers {
+			b := &g.servers[i]
+			t := g.target(s, lb, b)
+			health := seen[targetKey{poolID(l), spec.Target{ID: t.ID, Addr: t.Addr}}]
 			rows = append(rows, slb.ServerHealth{
 				ListenerPort: l.Port,
 				Protocol:     l.Protocol,
 				ServerID:     b.ServerID,
-				Port:         l.BackendServerPort,
+				Port:         b.Port,
 				ServerIP:     t.Addr.Addr(),
 				Type:         b.Type,
 				Status:       status(lb, l, &t, health),
@@ -142,7 +143,7 @@ func status(lb *slb.LoadBalancer, l *slb.Listener, t *spec.Target, h spec.Health
 		return slb.HealthUnavailable
 	case t.Disabled:
 		return slb.HealthAbnormal
-	case !l.HealthCheck.Enabled:
+	case !l.HealthCheck.Enabled, t.Unchecked:
 		return slb.HealthUnavailable
 	case t.Weight == 0 && !l.Protocol.IsL7():
 		return slb.HealthAbnormal

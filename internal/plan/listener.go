@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -23,7 +22,7 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: string(lb.ID), Protocol: spec.Protocol(l.Protocol), Port: l.Port},
 		Listen: netip.AddrPortFrom(lb.Address, l.Port),
-		Pool:   defaultPoolID(l),
+		Pool:   poolID(l),
 	}
 	if l.Protocol.IsL7() {
 		f.HTTP = httpOptions(l.HTTP)
@@ -37,12 +36,6 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 		}
 	}
 	return f
-}
-
-// defaultPoolID names the default group as one listener uses it: the listener
-// decides port, scheduler and check, so that each has a pool of its own.
-func defaultPoolID(l *slb.Listener) string {
-	return fmt.Sprintf("%s/default:%d-%s", l.LoadBalancerID, l.Port, l.Protocol)
 }
 
 func tcpOptions(o *slb.TCPOptions) *spec.TCPOptions {

@@ -47,7 +47,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 		f.ACL = accessControl(s, l)
 		inst.Frontends = append(inst.Frontends, f)
 		if f.Pool != "" {
-			inst.Pools = append(inst.Pools, pool(s, lb, l))
+			inst.Pools = append(inst.Pools, pool(s, lb, l, groupOf(s, lb, l)))
 		}
 	}
 	if len(inst.Frontends) == 0 {
@@ -66,6 +66,20 @@ func Affected(s *slb.State, kind slb.Kind, key string) []slb.LoadBalancerID {
 		// Changes of its additional domains write the listener too.
 		id, _, _ := strings.Cut(key, "/")
 		return []slb.LoadBalancerID{slb.LoadBalancerID(id)}
+	case slb.KindVServerGroup:
+		// No listener and no rule names a group that is gone.
+		if g, ok := s.VServerGroups.Get(key); ok {
+			return []slb.LoadBalancerID{g.LoadBalancerID}
+		}
+	case slb.KindMasterSlaveGroup:
+		if g, ok := s.MasterSlaveGroups.Get(key); ok {
+			return []slb.LoadBalancerID{g.LoadBalancerID}
+		}
+	case slb.KindRule:
+		// With a rule that goes, its listener is written.
+		if r, ok := s.Rules.Get(key); ok {
+			return []slb.LoadBalancerID{r.LoadBalancerID}
+		}
 	case slb.KindServer:
 		// Whoever stopped naming the server has itself changed.
 		return s.LoadBalancersUsing(slb.ServerID(key))

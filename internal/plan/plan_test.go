@@ -26,6 +26,12 @@ func stateOf(resources ...any) *slb.State {
 			slb.Set(&s, &s.Listeners, r.Key(), r, 0)
 		case *slb.Server:
 			slb.Set(&s, &s.Servers, r.Key(), r, 0)
+		case *slb.VServerGroup:
+			slb.Set(&s, &s.VServerGroups, r.Key(), r, 0)
+		case *slb.MasterSlaveServerGroup:
+			slb.Set(&s, &s.MasterSlaveGroups, r.Key(), r, 0)
+		case *slb.Rule:
+			slb.Set(&s, &s.Rules, r.Key(), r, 0)
 		default:
 			panic(fmt.Sprintf("no table for %T", r))
 		}
@@ -77,7 +83,11 @@ func text(inst *spec.Instance) string {
 	for _, p := range inst.Pools {
 		fmt.Fprintf(&b, "pool %s %s check=%v\n", p.ID, p.Scheduler, p.Check != nil)
 		for _, t := range p.Targets {
-			fmt.Fprintf(&b, "  %s %v weight=%d disabled=%v\n", t.ID, t.Addr, t.Weight, t.Disabled)
+			fmt.Fprintf(&b, "  %s %v weight=%d disabled=%v", t.ID, t.Addr, t.Weight, t.Disabled)
+			if t.Backup || t.Unchecked {
+				fmt.Fprintf(&b, " backup=%v unchecked=%v", t.Backup, t.Unchecked)
+			}
+			b.WriteString("\n")
 		}
 	}
 	return b.String()
@@ -243,16 +253,44 @@ func drawState(t *rapid.T) *slb.State {
 		if rapid.Bool().Draw(t, "exists") {
 			resources = append(resources, lb)
 		}
+		groups := []string{"", "rsp-" + id, "ms-" + id}
+		for i, g := range []any{
+			&slb.VServerGroup{ID: groups[1], LoadBalancerID: slb.LoadBalancerID(id), Servers: drawServers(t, ids)},
+			&slb.MasterSlaveServerGroup{ID: groups[2], LoadBalancerID: slb.LoadBalancerID(id), Servers: drawServers(t, ids)},
+		} {
+			// What listeners name is there; what they do not may be there.
+			if i == 0 || rapid.Bool().Draw(t, "pair exists") {
+				resources = append(resources, g)
+			} else {
+				groups = groups[:2]
+			}
+		}
 		for _, port := range []uint16{80, 443} {
 			if rapid.Bool().Draw(t, "listener") {
 				l := listener(id, rapid.SampledFrom([]slb.Protocol{slb.TCP, slb.HTTP}).Draw(t, "protocol"), port)
 				l.Status = rapid.SampledFrom([]slb.ListenerStatus{slb.Running, slb.Stopped}).Draw(t, "listener status")
 				l.HealthCheck.Enabled = rapid.Bool().Draw(t, "check")
+				switch i := rapid.IntRange(0, len(groups)-1).Draw(t, "group"); i {
+				case 1:
+					l.VServerGroupID = groups[i]
+				case 2:
+					l.MasterSlaveServerGroup = groups[i]
+				}
 				resources = append(resources, l)
 			}
 		}
 	}
 	return stateOf(resources...)
+}
+
+func drawServers(t *rapid.T, ids []slb.ServerID) []slb.GroupServer {
+	var out []slb.GroupServer
+	for i, id := range ids {
+		if rapid.Bool().Draw(t, "in the group") {
+			out = append(out, slb.GroupServer{ServerID: id, Port: uint16(8000 + i), Weight: rapid.IntRange(0, 100).Draw(t, "weight"), Master: i == 0})
+		}
+	}
+	return out
 }
 
 func TestCompileIsTheUnionOfInstances(t *testing.T) {
@@ -295,7 +333,7 @@ func TestAffectedNamesAllThatChange(t *testing.T) {
 		after := *before
 		var kind slb.Kind
 		var key string
-		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
 		case 0:
 			kind, key = slb.KindServer, rapid.SampledFrom([]string{"i-1", "i-2", "i-3"}).Draw(t, "server")
 			if rapid.Bool().Draw(t, "delete") {
@@ -309,6 +347,12 @@ func TestAffectedNamesAllThatChange(t *testing.T) {
 		case 2:
 			kind, key = slb.KindListener, slb.ListenerKey("lb-1", "tcp", 80)
 			slb.Set(&after, &after.Listeners, key, listener("lb-1", slb.HTTP, 80), 0)
+		case 3:
+			kind, key = slb.KindVServerGroup, "rsp-lb-1"
+			slb.Set(&after, &after.VServerGroups, key, &slb.VServerGroup{ID: key, LoadBalancerID: "lb-1", Servers: drawServers(t, []slb.ServerID{"i-1"})}, 0)
+		case 4:
+			kind, key = slb.KindMasterSlaveGroup, "ms-lb-1"
+			slb.Set(&after, &after.MasterSlaveGroups, key, &slb.MasterSlaveServerGroup{ID: key, LoadBalancerID: "lb-1", Servers: drawServers(t, []slb.ServerID{"i-1", "i-2"})}, 0)
 		}
 		affected := map[string]bool{}
 		for _, id := range Affected(&after, kind, key) {

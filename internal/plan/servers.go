@@ -8,37 +8,37 @@ import (
 	"github.com/openslb/openslb/internal/slb"
 )
 
-// pool is the default group as the listener uses it. A listener with a group of
-// its own never falls back to the default group, so its pool has no targets
-// from there. Source: the vendor's backend server overview.
-func pool(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) spec.Pool {
+// pool is a group as the listener uses it: the listener decides scheduler and
+// check, so that each has a pool of its own.
+func pool(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener, g group) spec.Pool {
 	p := spec.Pool{
-		ID:        defaultPoolID(l),
+		ID:        poolID(l),
 		Scheduler: spec.Scheduler(cmp.Or(l.Scheduler, slb.WRR)),
 		Check:     check(l),
+		Targets:   make([]spec.Target, 0, len(g.servers)),
 	}
-	if l.UsesGroup() {
-		return p
-	}
-	p.Targets = make([]spec.Target, 0, len(lb.BackendServers))
-	for i := range lb.BackendServers {
-		p.Targets = append(p.Targets, target(s, lb, l, &lb.BackendServers[i]))
+	for i := range g.servers {
+		p.Targets = append(p.Targets, g.target(s, lb, &g.servers[i]))
 	}
 	return p
 }
 
-// target is one server of the default group at the listener's backend port.
-func target(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener, b *slb.BackendServer) spec.Target {
-	server, known := s.Servers.Get(string(b.ServerID))
-	t := spec.Target{ID: string(b.ServerID), Weight: b.Weight}
-	addr := b.ServerIP
+// target is one server of the group at its port there.
+func (g *group) target(s *slb.State, lb *slb.LoadBalancer, e *slb.GroupServer) spec.Target {
+	server, known := s.Servers.Get(string(e.ServerID))
+	t := spec.Target{ID: string(e.ServerID), Weight: e.Weight}
+	addr := e.ServerIP
 	if !addr.IsValid() && known {
 		addr = serverAddress(server, lb.Address)
 	}
-	t.Addr = netip.AddrPortFrom(addr, l.BackendServerPort)
+	t.Addr = netip.AddrPortFrom(addr, e.Port)
 	// A server that is not registered has its address from the entry alone, which
 	// the operator may allow; without one it cannot be reached.
 	t.Disabled = !addr.IsValid() || known && server.Status == slb.ServerStopped
+	// The slave is never checked, and stands by whatever its weight.
+	if g.pair && !e.Master {
+		t.Backup, t.Unchecked, t.Weight = true, true, slb.DefaultWeight
+	}
 	return t
 }
 

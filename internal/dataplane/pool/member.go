@@ -16,6 +16,7 @@ type Member struct {
 	text string
 
 	usable  atomic.Bool
+	standby atomic.Bool // a backup that is not needed
 	removed atomic.Bool
 	active  atomic.Int64
 	total   atomic.Uint64
@@ -27,6 +28,8 @@ type Member struct {
 	health spec.Health
 	// carried lets an undecided member have traffic, see Pool.watchLocked.
 	carried bool
+	// waiting for its first verdict since it joined the pool.
+	waiting bool
 }
 
 // ID is the target's ID.
@@ -52,8 +55,9 @@ func (m *Member) Release() { m.active.Add(-1) }
 func (m *Member) Active() int64 { return m.active.Load() }
 
 // Usable reports whether the member may be given new traffic: it is in the
-// pool, has weight, is not disabled, and is healthy or not checked.
-func (m *Member) Usable() bool { return m.usable.Load() }
+// pool, has weight, is not disabled, is healthy or not checked, and no backup
+// that is not needed.
+func (m *Member) Usable() bool { return m.usable.Load() && !m.standby.Load() }
 
 // Removed reports whether the member has left its pool for good. A target that
 // is added again is a new Member.
@@ -65,6 +69,12 @@ func (m *Member) well() bool {
 		return m.watch == nil || m.carried
 	}
 	return m.health == spec.HealthUp
+}
+
+// pending reports whether the member would have traffic if its first verdict
+// were good.
+func (m *Member) pending() bool {
+	return m.waiting && m.watch != nil && m.health == spec.HealthUnknown && m.target.Weight > 0 && !m.target.Disabled
 }
 
 // removeLocked takes the member out for good.

@@ -26,11 +26,12 @@ func (p *Pool) rebuildLocked() {
 		usable := m.target.Weight > 0 && !m.target.Disabled && m.well()
 		m.usable.Store(usable)
 		next.hasWeight = next.hasWeight || m.target.Weight > 0
-		if usable {
+		if usable && !m.target.Backup {
 			next.members = append(next.members, m)
 			next.weights = append(next.weights, m.target.Weight)
 		}
 	}
+	p.backupsLocked(next)
 	last := p.now.Load()
 	if last != nil && last.scheduler == next.scheduler &&
 		slices.Equal(last.members, next.members) && slices.Equal(last.weights, next.weights) {
@@ -44,6 +45,21 @@ func (p *Pool) rebuildLocked() {
 		next.picker = balance.New(next.scheduler, next.weights, ids, func(i int) int64 { return members[i].Active() })
 	}
 	p.now.Store(next)
+}
+
+// backupsLocked gives the backups the traffic if no other member can have it. A
+// member that has just joined is waited for, so that a pool does not begin on
+// its backup. The connections that are on a backup when the others come back stay there, as
+// it has not become unfit.
+func (p *Pool) backupsLocked(next *snapshot) {
+	needed := len(next.members) == 0 && !slices.ContainsFunc(p.members, (*Member).pending)
+	for _, m := range p.members {
+		m.standby.Store(m.target.Backup && !needed)
+		if m.target.Backup && needed && m.usable.Load() {
+			next.members = append(next.members, m)
+			next.weights = append(next.weights, m.target.Weight)
+		}
+	}
 }
 
 // Pick returns a usable member for new traffic, or nil when there is none. It

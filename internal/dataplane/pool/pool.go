@@ -93,10 +93,13 @@ func (p *Pool) Update(s spec.Pool) {
 		if m == nil {
 			m = &Member{id: target.ID, addr: target.Addr, text: target.Addr.String(), target: target}
 			p.watchLocked(m, true)
-		} else if !sameCheck {
-			p.watchLocked(m, false)
+		} else {
+			again := !sameCheck || m.target.Unchecked != target.Unchecked
+			m.target = target
+			if again {
+				p.watchLocked(m, false)
+			}
 		}
-		m.target = target
 		p.members = append(p.members, m)
 	}
 	for _, m := range old {
@@ -122,11 +125,12 @@ func equalCheck(a, b *spec.Check) bool {
 // server waits for its first verdict.
 func (p *Pool) watchLocked(m *Member, fresh bool) {
 	m.carried = !fresh && m.well()
+	m.waiting = fresh || m.waiting && m.health == spec.HealthUnknown
 	if m.watch != nil {
 		m.watch.Close()
 	}
 	m.watch, m.health = nil, spec.HealthUnknown
-	if p.spec.Check == nil || !m.addr.IsValid() {
+	if p.spec.Check == nil || m.target.Unchecked || !m.addr.IsValid() {
 		return
 	}
 	var w Watch // read by the report under mu, which is held until w is set

@@ -137,6 +137,10 @@ type Target struct {
 	// probed.
 	Addr   netip.AddrPort
 	Weight int // 0 to 100
+	// Backup has traffic only while no other target of the pool can have it.
+	Backup bool
+	// Unchecked leaves the target out of the pool's check: it counts as well.
+	Unchecked bool
 	// Disabled takes the target out of traffic whatever its health, because its
 	// server is stopped in the register. It is reported abnormal.
 	Disabled bool
