@@ -25,7 +25,8 @@ type member = pool.Member
 type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
-	listener *os.File
+	listener *os.File    // of the goroutine driver
+	ports    []*loopPort // of the loop driver
 	addr     netip.AddrPort
 	snap     atomic.Pointer[snapshot]
 	closing  atomic.Bool
@@ -56,8 +57,8 @@ var owned = map[policy.Header]h1.ID{
 	policy.ForwardedSrcPort: h1.XForwardedClientSrcPort,
 }
 
-func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
-	s := &snapshot{Snapshot: policy.NewSnapshot(f, p), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
+func newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
+	s := &snapshot{Snapshot: policy.NewSnapshot(f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
 	for header, id := range owned {
 		if s.Headers().Own&header != 0 {
 			s.drop |= h1.Of(id)
@@ -68,27 +69,35 @@ func newSnapshot(f spec.Frontend, p *pool.Pool) *snapshot {
 
 // NewHTTP opens a frontend's port and serves it, over TLS if its protocol is
 // HTTPS. A port that cannot be had is a *sock.BindError. p may be nil for a
-// redirect.
-func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
-	s := newSnapshot(f, p)
+// redirect; rules are the pools of the frontend's rules, in their order.
+func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) (*HTTP, error) {
+	s := newSnapshot(f, p, rules)
 	if f.ID.Protocol == spec.HTTPS {
 		var err error
 		if s.tls, err = e.tlsConfig(f); err != nil {
 			return nil, err
 		}
 	}
+	h := &HTTP{e: e, id: f.ID, accepted: make(chan struct{})}
+	h.snap.Store(s)
+	if e.options.Driver == Loops && s.tls == nil {
+		close(h.accepted)
+		if err := e.listenLooped(h, f.Listen); err != nil {
+			return nil, err
+		}
+		return h, nil
+	}
 	group, err := sock.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
 	}
-	h := &HTTP{e: e, id: f.ID, addr: group.Addr, accepted: make(chan struct{})}
+	h.addr = group.Addr
 	h.listener = os.NewFile(uintptr(group.FDs[0]), "http "+group.Addr.String())
 	rc, err := h.listener.SyscallConn()
 	if err != nil {
 		h.listener.Close()
 		return nil, err
 	}
-	h.snap.Store(s)
 	go h.accept(rc, group.FDs[0])
 	return h, nil
 }
@@ -96,10 +105,10 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool) (*HTTP, error) {
 // Addr is the address listened on.
 func (h *HTTP) Addr() netip.AddrPort { return h.addr }
 
-// Update changes settings and pool for requests that begin from now on, and
+// Update changes settings and pools for requests that begin from now on, and
 // certificates for handshakes that do.
-func (h *HTTP) Update(f spec.Frontend, p *pool.Pool) {
-	s := newSnapshot(f, p)
+func (h *HTTP) Update(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) {
+	s := newSnapshot(f, p, rules)
 	if h.id.Protocol == spec.HTTPS {
 		var err error
 		if s.tls, err = h.e.tlsConfig(f); err != nil {
@@ -167,6 +176,13 @@ func (h *HTTP) start(fd int, remote netip.AddrPort) {
 	if err := c.init(fd, h.e.wheel); err != nil {
 		return
 	}
+	h.conns.Add(1)
+	c.count.opened.Add(1)
+	h.adopt(c)
+}
+
+// adopt has a goroutine serve a connection that is counted already.
+func (h *HTTP) adopt(c *conn) {
 	h.mu.Lock()
 	c.next = h.list
 	if h.list != nil {
@@ -174,8 +190,6 @@ func (h *HTTP) start(fd int, remote netip.AddrPort) {
 	}
 	h.list = c
 	h.mu.Unlock()
-	h.conns.Add(1)
-	c.count.opened.Add(1)
 	h.e.serve(c)
 }
 
@@ -202,8 +216,11 @@ func (h *HTTP) Close(ctx context.Context) error {
 	if h.closing.Swap(true) {
 		return nil
 	}
-	h.listener.Close()
+	if h.listener != nil {
+		h.listener.Close()
+	}
 	<-h.accepted
+	h.eachPort((*loopPort).close)
 	h.each((*conn).interruptIdle)
 	done := make(chan struct{})
 	go func() {
@@ -216,6 +233,7 @@ func (h *HTTP) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	for {
+		h.eachPort((*loopPort).cut)
 		h.each((*conn).cutOff)
 		select {
 		case <-done:

@@ -101,6 +101,9 @@ type HTTPOptions struct {
 	ClientSrcPort  bool // send X-Forwarded-Client-srcport
 	// Redirect, when set, answers every request itself.
 	Redirect *Redirect
+	// Rules send some requests elsewhere than to Frontend.Pool. No two have the
+	// same Domain and Path.
+	Rules []Rule
 }
 
 // Redirect sends clients to an HTTPS port of the same host.

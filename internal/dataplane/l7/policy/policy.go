@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"time"
@@ -87,18 +88,33 @@ const maxHops = 10
 type Snapshot struct {
 	Frontend spec.Frontend
 
-	pool    *pool.Pool
+	own     target  // where requests go that no rule is for
+	router  *router // nil: no rules
 	options spec.HTTPOptions
 	headers Headers
 	// redirect is the plan for every request of a redirecting frontend.
 	redirect *Plan
 }
 
-// NewSnapshot prepares a frontend. p may be nil for a redirect.
-func NewSnapshot(f spec.Frontend, p *pool.Pool) *Snapshot {
-	s := &Snapshot{Frontend: f, pool: p}
+// target is where requests may go.
+type target struct {
+	pool *pool.Pool // nil: nowhere
+}
+
+// NewSnapshot prepares a frontend. p may be nil for a redirect; rules are the
+// pools of its rules, in their order.
+func NewSnapshot(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
+	s := &Snapshot{Frontend: f, own: target{pool: p}}
 	if f.HTTP != nil {
 		s.options = *f.HTTP
+	}
+	if len(s.options.Rules) > 0 {
+		s.router = newRouter(s.options.Rules, func(i int) *target {
+			if i >= len(rules) {
+				return &target{}
+			}
+			return &target{pool: rules[i]}
+		})
 	}
 	if s.options.IdleTimeout <= 0 {
 		s.options.IdleTimeout = 15 * time.Second
@@ -159,12 +175,20 @@ func (s *Snapshot) Decide(v *View) Plan {
 	if v.Hops >= maxHops {
 		return Plan{Action: Refuse, Status: 500} // the vendor's answer to a loop
 	}
-	if s.pool == nil {
+	to := &s.own
+	if s.router != nil {
+		t, refused := s.router.route(v.Host, v.Target)
+		if refused {
+			return Plan{Action: Refuse, Status: 404}
+		}
+		to = cmp.Or(t, to)
+	}
+	if to.pool == nil {
 		return Plan{Action: Refuse, Status: 503}
 	}
 	return Plan{
 		Action:  Forward,
-		Pool:    s.pool,
+		Pool:    to.pool,
 		Key:     v.PeerKey,
 		Timeout: s.options.RequestTimeout,
 		Headers: &s.headers,
