@@ -191,7 +191,7 @@ func (g *golden) run(t *testing.T) string {
 }
 
 var (
-	anyID        = regexp.MustCompile(`\b(lb|acl|rsp|rule|de|tls)-[0-9a-z]{11,21}\b`)
+	anyID        = regexp.MustCompile(`\b(lb|acl|rsp|rule|de|tls)-[0-9a-z]{11,21}`)
 	anyRequestID = regexp.MustCompile(`[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}`)
 	// Certificates have ids of another form; their fingerprints differ too, since
 	// the tests make them.

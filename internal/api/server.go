@@ -56,6 +56,8 @@ func (s *Server) Products() []rpc.Product {
 			s.udpListenerActions(),
 			s.aclActions(),
 			s.whiteListActions(),
+			s.tagActions(),
+			s.oldTagActions(),
 		)},
 		{Name: "OpenSLB", Version: "2026-11-01", Actions: join(
 			s.serverActions(),

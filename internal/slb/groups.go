@@ -85,7 +85,7 @@ func (g *MasterSlaveServerGroup) IndexKeys() []string {
 	for i := range g.Servers {
 		keys = append(keys, indexKey(indexAttached, string(g.Servers[i].ServerID), string(g.LoadBalancerID), g.ID))
 	}
-	return keys
+	return append(keys, tagKeys(TagMasterSlaveGroup, g.ID, g.Tags)...)
 }
 
 // NewServerGroupID returns a fresh identifier of the vendor's form, for both

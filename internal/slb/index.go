@@ -46,11 +46,13 @@ const (
 	TagVServerGroup TaggedType = "vservergroup"
 	TagCertificate  TaggedType = "certificate"
 	TagACL          TaggedType = "acl"
+
+	TagMasterSlaveGroup TaggedType = "masterslaveservergroup"
 )
 
 // UnmarshalText accepts any case.
 func (t *TaggedType) UnmarshalText(b []byte) error {
-	return parseEnum(b, t, TagInstance, TagListener, TagVServerGroup, TagCertificate, TagACL)
+	return parseEnum(b, t, TagInstance, TagListener, TagVServerGroup, TagMasterSlaveGroup, TagCertificate, TagACL)
 }
 
 func tagKeys(t TaggedType, id string, tags []Tag) []string {
