@@ -56,6 +56,7 @@ func (s *Server) Products() []rpc.Product {
 			s.udpListenerActions(),
 			s.aclActions(),
 			s.whiteListActions(),
+			s.listenersListActions(),
 			s.tagActions(),
 			s.oldTagActions(),
 		)},
