@@ -47,18 +47,21 @@ func (r *recorder) take() []string {
 	return out
 }
 
-func (r *recorder) build(f spec.Frontend, p *pool.Pool) (frontend, error) {
+func (r *recorder) build(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
 	r.mu.Lock()
 	err := r.refuse[f.Listen]
 	r.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	r.add("start %s:%d on %v pool %s", f.ID.Protocol, f.ID.Port, f.Listen, poolText(p))
+	r.add("start %s:%d on %v pool %s", f.ID.Protocol, f.ID.Port, f.Listen, poolText(p, rules...))
 	return &recorded{r: r, f: f, p: p}, nil
 }
 
-func poolText(p *pool.Pool) string {
+func poolText(p *pool.Pool, rules ...*pool.Pool) string {
+	if len(rules) > 0 {
+		return poolText(p) + " rule " + poolText(rules[0], rules[1:]...)
+	}
 	if p == nil {
 		return "none"
 	}
@@ -75,8 +78,8 @@ type recorded struct {
 	p *pool.Pool
 }
 
-func (f *recorded) Update(s spec.Frontend, p *pool.Pool) {
-	f.r.add("update %s:%d pool %s", s.ID.Protocol, s.ID.Port, poolText(p))
+func (f *recorded) Update(s spec.Frontend, p *pool.Pool, rules ...*pool.Pool) {
+	f.r.add("update %s:%d pool %s", s.ID.Protocol, s.ID.Port, poolText(p, rules...))
 }
 
 func (f *recorded) Facts() spec.FrontendFacts {

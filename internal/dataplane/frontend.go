@@ -14,9 +14,10 @@ import (
 
 // frontend is one listening port at run time.
 type frontend interface {
-	// Update changes settings and pool for what comes from now on; connections go
+	// Update changes settings and pools for what comes from now on; connections go
 	// on with what they began with. The ID and the listening address never change.
-	Update(f spec.Frontend, p *pool.Pool)
+	// rules are the pools of the frontend's rules, in their order.
+	Update(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool)
 	Facts() spec.FrontendFacts
 	// Close stops accepting at once. Requests under way may finish until ctx
 	// ends; connections of layer 4 are reset.
@@ -24,15 +25,15 @@ type frontend interface {
 }
 
 // builder starts a frontend. It returns when the socket listens.
-type builder func(spec.Frontend, *pool.Pool) (frontend, error)
+type builder func(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error)
 
 // build starts a frontend by the table.
-func (e *Engine) build(f spec.Frontend, p *pool.Pool) (frontend, error) {
+func (e *Engine) build(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
 	b := e.builders[f.ID.Protocol]
 	if b == nil {
 		return nil, fmt.Errorf("protocol %q is not served", f.ID.Protocol)
 	}
-	return b(f, p)
+	return b(f, p, rules)
 }
 
 // engines are the parts that the frontends of one layer share. Each starts with
@@ -50,15 +51,35 @@ type engines struct {
 // builders is the table of protocols. A new one needs a row here.
 func (e *engines) builders() map[spec.Protocol]builder {
 	return map[spec.Protocol]builder{
-		spec.TCP: func(f spec.Frontend, p *pool.Pool) (frontend, error) {
+		spec.TCP: func(f spec.Frontend, p *pool.Pool, _ []*pool.Pool) (frontend, error) {
 			engine, err := e.layer4()
 			if err != nil {
 				return nil, err
 			}
-			return orNil(engine.NewTCP(f, p))
+			return withoutRules(engine.NewTCP(f, p))
 		},
-		spec.HTTP: func(f spec.Frontend, p *pool.Pool) (frontend, error) { return orNil(e.layer7().NewHTTP(f, p)) },
+		spec.HTTP: func(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
+			return orNil(e.layer7().NewHTTP(f, p, rules...))
+		},
 	}
+}
+
+// ruleless is a frontend of layer 4, where there are no rules.
+type ruleless struct{ layer4 }
+
+type layer4 interface {
+	Update(f spec.Frontend, p *pool.Pool)
+	Facts() spec.FrontendFacts
+	Close(ctx context.Context) error
+}
+
+func (r ruleless) Update(f spec.Frontend, p *pool.Pool, _ ...*pool.Pool) { r.layer4.Update(f, p) }
+
+func withoutRules[F layer4](f F, err error) (frontend, error) {
+	if err != nil {
+		return nil, err
+	}
+	return ruleless{f}, nil
 }
 
 // orNil keeps a nil pointer from becoming a frontend that is not nil.

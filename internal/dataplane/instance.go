@@ -38,10 +38,10 @@ type instance struct {
 
 // running is something that runs, with what it was told to be.
 type running[T, S any] struct {
-	it   T
-	spec S
-	pool *pool.Pool // frontends: the pool it was given
-	err  error      // frontends: why it is not running
+	it    T
+	spec  S
+	pools []*pool.Pool // frontends: the pools it was given, its own first
+	err   error        // frontends: why it is not running
 }
 
 func newInstance(e *Engine, id string) *instance {
@@ -125,17 +125,17 @@ func (in *instance) updateFrontends(want []spec.Frontend) error {
 	var errs []error
 	for _, s := range want {
 		f := in.frontends[s.ID]
-		p, err := in.poolOf(s)
+		pools, err := in.poolsOf(s)
 		switch {
 		case err == nil && f != nil && f.err == nil:
-			if f.pool != p || !reflect.DeepEqual(f.spec, s) {
-				f.it.Update(s, p)
-				f.spec, f.pool = s, p
+			if !slices.Equal(f.pools, pools) || !reflect.DeepEqual(f.spec, s) {
+				f.it.Update(s, pools[0], pools[1:]...)
+				f.spec, f.pools = s, pools
 			}
 			continue
 		case err == nil:
-			f = &running[frontend, spec.Frontend]{spec: s, pool: p}
-			f.it, f.err = in.engine.build(s, p)
+			f = &running[frontend, spec.Frontend]{spec: s, pools: pools}
+			f.it, f.err = in.engine.build(s, pools[0], pools[1:])
 		case f == nil || f.err != nil:
 			f = &running[frontend, spec.Frontend]{spec: s, err: err}
 		default:
@@ -157,16 +157,26 @@ func frontendError(s spec.Frontend, err error) error {
 	return fmt.Errorf("listener %s:%d: %w", s.ID.Protocol, s.ID.Port, err)
 }
 
-// poolOf finds the frontend's pool; a redirect has none.
-func (in *instance) poolOf(s spec.Frontend) (*pool.Pool, error) {
-	if s.Pool == "" {
-		return nil, nil
+// poolsOf finds the frontend's pool and those of its rules; a redirect has none.
+func (in *instance) poolsOf(s spec.Frontend) ([]*pool.Pool, error) {
+	ids := []string{s.Pool}
+	if s.HTTP != nil {
+		for i := range s.HTTP.Rules {
+			ids = append(ids, s.HTTP.Rules[i].Pool)
+		}
 	}
-	p := in.pools[s.Pool]
-	if p == nil {
-		return nil, fmt.Errorf("its pool %s is not part of the configuration", s.Pool)
+	out := make([]*pool.Pool, len(ids))
+	for i, id := range ids {
+		if id == "" {
+			continue
+		}
+		p := in.pools[id]
+		if p == nil {
+			return nil, fmt.Errorf("its pool %s is not part of the configuration", id)
+		}
+		out[i] = p.it
 	}
-	return p.it, nil
+	return out, nil
 }
 
 // frontendsNotIn takes out the frontends that are not wanted any more, or only

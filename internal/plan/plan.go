@@ -45,10 +45,15 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 		f := frontend(lb, l)
 		f.TLS = tlsOptions(s, l)
 		f.ACL = accessControl(s, l)
-		inst.Frontends = append(inst.Frontends, f)
 		if f.Pool != "" {
 			inst.Pools = append(inst.Pools, pool(s, lb, l, groupOf(s, lb, l)))
 		}
+		if l.Protocol.IsL7() {
+			var more []spec.Pool
+			f.HTTP.Rules, more = rules(s, lb, l)
+			inst.Pools = append(inst.Pools, more...)
+		}
+		inst.Frontends = append(inst.Frontends, f)
 	}
 	if len(inst.Frontends) == 0 {
 		return nil
