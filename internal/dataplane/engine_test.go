@@ -17,6 +17,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/health"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/testutil"
@@ -47,7 +48,7 @@ func (r *recorder) take() []string {
 	return out
 }
 
-func (r *recorder) build(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
+func (r *recorder) build(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 	r.mu.Lock()
 	err := r.refuse[f.Listen]
 	r.mu.Unlock()

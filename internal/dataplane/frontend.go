@@ -8,6 +8,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/l4"
 	"github.com/openslb/openslb/internal/dataplane/l7"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -24,16 +25,17 @@ type frontend interface {
 	Close(ctx context.Context) error
 }
 
-// builder starts a frontend. It returns when the socket listens.
-type builder func(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error)
+// builder starts a frontend within limits that its instance shares. It returns
+// when the socket listens.
+type builder func(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, rules []*pool.Pool) (frontend, error)
 
 // build starts a frontend by the table.
-func (e *Engine) build(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
+func (e *Engine) build(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 	b := e.builders[f.ID.Protocol]
 	if b == nil {
 		return nil, fmt.Errorf("protocol %q is not served", f.ID.Protocol)
 	}
-	return b(f, p, rules)
+	return b(f, p, limits, rules)
 }
 
 // engines are the parts that the frontends of one layer share. Each starts with
@@ -51,14 +53,14 @@ type engines struct {
 // builders is the table of protocols. A new one needs a row here.
 func (e *engines) builders() map[spec.Protocol]builder {
 	return map[spec.Protocol]builder{
-		spec.TCP: func(f spec.Frontend, p *pool.Pool, _ []*pool.Pool) (frontend, error) {
+		spec.TCP: func(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, _ []*pool.Pool) (frontend, error) {
 			engine, err := e.layer4()
 			if err != nil {
 				return nil, err
 			}
-			return withoutRules(engine.NewTCP(f, p))
+			return withoutRules(engine.NewTCP(f, p, limits))
 		},
-		spec.HTTP: func(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) (frontend, error) {
+		spec.HTTP: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 			return orNil(e.layer7().NewHTTP(f, p, rules...))
 		},
 	}

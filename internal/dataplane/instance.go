@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -26,6 +27,7 @@ type instance struct {
 
 	// changing is held for the whole of a change. Lock order: changing, mu.
 	changing sync.Mutex
+	limits   limit.Instance // updated under changing
 	gone     bool           // guarded by changing: taken out of the engine
 	applied  *spec.Instance // guarded by changing; nil unless wholly applied
 
@@ -75,6 +77,7 @@ func (in *instance) apply(ctx context.Context, want *spec.Instance) (bool, error
 	// Pools come before the frontends that use them and go after those that used
 	// them. Frontends that go make room first, for a port may change its protocol.
 	in.updatePools(want.Pools)
+	in.limits.Update(want)
 	left := in.retire(in.frontendsNotIn(want.Frontends))
 	err := in.updateFrontends(want.Frontends)
 	in.closePools(in.poolsNotIn(want.Pools), left)
@@ -135,7 +138,7 @@ func (in *instance) updateFrontends(want []spec.Frontend) error {
 			continue
 		case err == nil:
 			f = &running[frontend, spec.Frontend]{spec: s, pools: pools}
-			f.it, f.err = in.engine.build(s, pools[0], pools[1:])
+			f.it, f.err = in.engine.build(s, pools[0], in.limits.Frontend(s.ID), pools[1:])
 		case f == nil || f.err != nil:
 			f = &running[frontend, spec.Frontend]{spec: s, err: err}
 		default:

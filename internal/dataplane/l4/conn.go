@@ -7,6 +7,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/proxyproto"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
@@ -27,8 +28,8 @@ type conn struct {
 	client, server end
 	settings       *settings // as they were when it began
 	member         *pool.Member
-	source         netip.Addr // of the client
-	key            uint64     // for hashing schedulers
+	source         netip.AddrPort // of the client
+	key            uint64         // for hashing schedulers
 	tried          []*pool.Member
 
 	timer  loop.Timer
@@ -53,6 +54,7 @@ type end struct {
 	tuned    bool // socket options are set
 	started  bool // something was sent to this side
 	queued   bool // will be called again in the next turn
+	waiting  bool // in a queue for bandwidth
 
 	// What follows is on the way from this side to the other.
 
@@ -64,7 +66,7 @@ type end struct {
 }
 
 // init makes a fresh connection of c, which comes from the slab.
-func (c *conn) init(p *port, s *settings, fd int, source netip.Addr) {
+func (c *conn) init(p *port, s *settings, fd int, source netip.AddrPort) {
 	c.port, c.settings, c.source = p, s, source
 	c.client = end{conn: c, fd: int32(fd), tuned: true}
 	c.server = end{conn: c, fd: -1}
@@ -99,6 +101,8 @@ func (c *conn) start(m *pool.Member) {
 		if c.state == dead {
 			return
 		}
+	} else if c.settings.proxied {
+		c.client.rest = c.worker().stash.keep(c.header(c.worker().loop.Buffer[:0]))
 	}
 	if !c.watch(&c.server) || !c.watch(&c.client) {
 		return
@@ -154,7 +158,7 @@ func (c *conn) another(m *pool.Member) *pool.Member {
 	c.tried = append(c.tried, m)
 	m = c.settings.pool.PickOther(c.key, c.tried)
 	if m != nil && c.settings.affinity != nil {
-		c.settings.affinity.replace(c.source, m, c.worker().loop.Now())
+		c.settings.affinity.replace(c.source.Addr(), m, c.worker().loop.Now())
 	}
 	return m
 }
@@ -172,30 +176,45 @@ func (c *conn) connectFailed() {
 	c.worker().loop.Arm(&c.timer, c.worker().engine.connectTimeout)
 }
 
+// header appends what the server is to know of the client before all else.
+func (c *conn) header(b []byte) []byte {
+	return proxyproto.AppendStream(b, c.source, c.settings.destination(int(c.client.fd)))
+}
+
 // exchangeEarly hands the client's first bytes to the server in the turn in
 // which the connection was accepted.
 func (c *conn) exchangeEarly() {
-	buf := c.worker().loop.Buffer
-	n, errno := sock.Recv(int(c.client.fd), buf)
-	if errno != 0 || n == 0 {
+	buf, lead := c.worker().loop.Buffer, 0
+	if c.settings.proxied {
+		lead = len(c.header(buf[:0]))
+	}
+	n, errno := 0, syscall.EAGAIN
+	if pace := &c.port.in.pace; pace.Wait() == 0 {
+		n, errno = sock.Recv(int(c.client.fd), buf[lead:])
+		pace.Take(n)
 		// Nothing there, or an end or failure that its event will tell.
-		c.client.readable = errno != syscall.EAGAIN
+		c.client.readable = n == len(buf)-lead || n == 0 && errno != syscall.EAGAIN
+	} else {
+		c.client.readable = true
+	}
+	if errno != 0 {
+		n = 0
+	}
+	if lead+n == 0 {
 		c.port.learn(false)
 		return
 	}
-	c.client.readable = n == len(buf)
 	c.port.bytesIn.Add(uint64(n))
-	sent, errno := sock.Send(int(c.server.fd), buf[:n])
+	sent, errno := sock.Send(int(c.server.fd), buf[:lead+n])
 	if errno == 0 {
-		c.port.learn(true)
 		c.state = established
 		c.server.started = true
-	} else {
-		// Not yet connected, as a rule. If the server refused, its event tells.
-		c.port.learn(false)
 	}
-	if sent < n {
-		c.client.rest = c.worker().stash.keep(buf[sent:n])
+	// Where the server is not yet connected this fails, as a rule. If it refused,
+	// its event tells.
+	c.port.learn(errno == 0 && n > 0)
+	if sent < lead+n {
+		c.client.rest = c.worker().stash.keep(buf[sent : lead+n])
 		c.server.watching = true
 	}
 }
@@ -290,6 +309,9 @@ func (c *conn) Expired() {
 		c.connectFailed()
 	case established:
 		c.server.tune()
+		if c.client.waiting || c.server.waiting {
+			c.used = now // held up by us
+		}
 		left := c.used + c.settings.idle - now
 		if left <= 0 {
 			c.reset() // the vendor's rule: a reset to both sides
@@ -336,6 +358,7 @@ func (c *conn) end(how func(fd int)) {
 	}
 	p.active.Add(-1)
 	p.worker.engine.budget.Give(2)
+	p.tcp.limit.Leave()
 	clear(c.tried)
 	*c = conn{state: dead, tried: c.tried[:0]}
 	p.worker.conns.Put(c)

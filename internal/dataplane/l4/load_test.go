@@ -113,10 +113,10 @@ func TestBudgetRefusesBeyond(t *testing.T) {
 	open[0].Close()
 	eventually(t, "room", func() bool { return f.Facts().ActiveConnections == 2 })
 	exchange(t, dial(t, f), "x")
-	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil); err != nil {
+	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil, nil); err != nil {
 		t.Error(err) // the eighth
 	}
-	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil); !errors.Is(err, syscall.EMFILE) {
+	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), nil, nil); !errors.Is(err, syscall.EMFILE) {
 		t.Error(err)
 	}
 }

@@ -30,10 +30,13 @@ type port struct {
 	fd     int // -1: closed
 	handle loop.Handle
 	pause  loop.Timer
-	batch  int   // how many connections to accept at one event
-	turn   int64 // of the loop, when connections were last accepted
-	conns  *conn // list of all
-	fresh  *conn // being begun, for the case of a panic
+	// draining goes off when connections of a server that left are due.
+	draining loop.Timer
+	in, out  queue // who waits for bandwidth, from clients and to them
+	batch    int   // how many connections to accept at one event
+	turn     int64 // of the loop, when connections were last accepted
+	conns    *conn // list of all
+	fresh    *conn // being begun, for the case of a panic
 
 	// An early exchange reads what the client sent with its hand-shake and sends
 	// it to the server at once, without a turn of the loop in between. Where
@@ -50,10 +53,18 @@ type port struct {
 	_        [64]byte
 }
 
+func newPort(t *TCP, w *worker, fd int) *port {
+	p := &port{tcp: t, worker: w, fd: fd, batch: 1}
+	p.pause.Expirer = resume{p}
+	p.draining.Expirer = drained{p}
+	parts := len(t.engine.workers)
+	p.in.init(p, t.limit.In.Part(parts))
+	p.out.init(p, t.limit.Out.Part(parts))
+	return p
+}
+
 // open begins to accept.
 func (p *port) open() (err error) {
-	p.batch = 1
-	p.pause.Expirer = resume{p}
 	p.handle, err = p.worker.loop.Register(p.fd, loop.Readable|loop.Repeat, p)
 	return err
 }
@@ -115,12 +126,13 @@ func (r resume) Expired() {
 func (p *port) begin(fd int, remote netip.AddrPort) {
 	p.accepted.Add(1)
 	s := p.tcp.now.Load()
-	if !s.acl.Admits(remote.Addr()) {
+	if !s.acl.Admits(remote.Addr()) || !p.tcp.limit.Admit() {
 		p.dropped.Add(1)
 		sock.Reset(fd)
 		return
 	}
 	if !p.worker.engine.budget.Take(2) {
+		p.tcp.limit.Leave()
 		p.dropped.Add(1)
 		sock.Reset(fd)
 		if p.tcp.engine.shortage.allow() {
@@ -130,24 +142,28 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 		return
 	}
 	c := p.worker.conns.Get()
-	c.init(p, s, fd, remote.Addr())
+	c.init(p, s, fd, remote)
 	p.fresh = c
 	if s.pool != nil {
 		switch s.pool.Scheduler() {
 		case spec.SCH:
 			c.key = balance.HashSource(remote.Addr())
 		case spec.TCH:
-			dst := s.listen
-			if dst.Addr().IsUnspecified() {
-				if local, err := sock.LocalAddr(fd); err == nil {
-					dst = local
-				}
-			}
-			c.key = balance.HashFlow(remote, dst)
+			c.key = balance.HashFlow(remote, s.destination(fd))
 		}
 	}
 	c.start(c.choose(s))
 	p.fresh = nil
+}
+
+// destination is the address that the client of a connection asked for.
+func (s *settings) destination(fd int) netip.AddrPort {
+	if s.listen.Addr().IsUnspecified() {
+		if local, err := sock.LocalAddr(fd); err == nil {
+			return local
+		}
+	}
+	return s.listen
 }
 
 // choose finds the server for a new connection.
@@ -159,14 +175,14 @@ func (c *conn) choose(s *settings) *pool.Member {
 		return s.pool.Pick(c.key)
 	}
 	now := c.port.worker.loop.Now()
-	if m := s.affinity.get(c.source, now, s.persistence); m != nil {
+	if m := s.affinity.get(c.source.Addr(), now, s.persistence); m != nil {
 		return m
 	}
 	m := s.pool.Pick(c.key)
 	if m == nil {
 		return nil
 	}
-	return s.affinity.put(c.source, m, now, s.persistence)
+	return s.affinity.put(c.source.Addr(), m, now, s.persistence)
 }
 
 // early reports whether to try an early exchange now.
@@ -194,6 +210,7 @@ func (p *port) learn(worked bool) {
 func (p *port) close(finished func()) {
 	if p.fd >= 0 {
 		p.worker.loop.Disarm(&p.pause)
+		p.worker.loop.Disarm(&p.draining)
 		p.worker.loop.Release(p.handle)
 		sock.Close(p.fd)
 		p.fd = -1
@@ -201,6 +218,8 @@ func (p *port) close(finished func()) {
 	}
 	for range closeMost {
 		if p.conns == nil {
+			p.worker.loop.Disarm(&p.in.timer)
+			p.worker.loop.Disarm(&p.out.timer)
 			finished()
 			return
 		}

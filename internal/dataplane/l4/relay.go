@@ -42,7 +42,19 @@ func (c *conn) relay(src *end) bool {
 		}
 	}
 	w := c.worker()
+	q := src.queue()
 	for moved := 0; src.readable && !src.eof; moved++ {
+		most := w.stash.readMost()
+		if q.pace.Limited() {
+			if !q.pass(src) {
+				return true
+			}
+			chunk := q.pace.Chunk()
+			most = min(most, chunk)
+			if src.splicing && chunk < spliceChunk {
+				c.copyOn(src)
+			}
+		}
 		if moved == share {
 			if !src.queued {
 				src.queued = true
@@ -59,7 +71,7 @@ func (c *conn) relay(src *end) bool {
 			}
 			continue
 		}
-		buf := w.loop.Buffer[:w.stash.readMost()]
+		buf := w.loop.Buffer[:most]
 		n, errno := sock.Recv(int(src.fd), buf)
 		switch {
 		case errno == syscall.EAGAIN:
@@ -116,6 +128,16 @@ func (c *conn) count(src *end, n int) {
 	c.used = c.worker().loop.Now()
 	if src == &c.client {
 		c.port.bytesIn.Add(uint64(n))
+	}
+	src.queue().pace.Take(n)
+}
+
+// copyOn turns a direction of which nothing is held from splicing to copying.
+func (c *conn) copyOn(src *end) {
+	src.splicing, src.full = false, 0
+	if src.pipe != nil {
+		c.worker().loop.PutPipe(src.pipe)
+		src.pipe = nil
 	}
 }
 

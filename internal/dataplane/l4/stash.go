@@ -27,6 +27,7 @@ type stash struct {
 }
 
 var classes = [...]struct{ size, idle int }{
+	{256, 512}, // headers
 	{4 << 10, 64},
 	{16 << 10, 32},
 	{loop.BufferSize, 16},
@@ -42,11 +43,11 @@ const (
 func (s *stash) readMost() int {
 	switch {
 	case s.lent < stashSome:
-		return classes[2].size
+		return classes[3].size
 	case s.lent < stashMuch:
-		return classes[1].size
+		return classes[2].size
 	}
-	return classes[0].size
+	return classes[1].size
 }
 
 // keep copies b into a parcel.

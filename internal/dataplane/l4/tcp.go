@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/acl"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -24,6 +25,7 @@ type TCP struct {
 	engine *Engine
 	id     spec.FrontendID
 	addr   netip.AddrPort
+	limit  *limit.Frontend
 	now    atomic.Pointer[settings]
 	ports  []*port // one for each worker
 
@@ -31,7 +33,8 @@ type TCP struct {
 	closed  atomic.Bool
 	done    chan struct{} // closed when all connections are
 
-	mu sync.Mutex // serialises Update
+	mu      sync.Mutex // serialises Update
+	watched map[*pool.Pool]bool
 }
 
 // settings are what new connections begin with. They are immutable.
@@ -42,11 +45,17 @@ type settings struct {
 	persistence int64 // nanoseconds; 0: off
 	affinity    *affinity
 	acl         *acl.List
+	drain       int64 // nanoseconds; 0: off
+	proxied     bool  // a PROXY header begins each connection to a server
 }
 
-// NewTCP listens and begins to forward. If the address cannot be bound the
-// error is a *sock.BindError.
-func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool) (*TCP, error) {
+// NewTCP listens and begins to forward, within limits that may be shared with
+// others; nil is none. If the address cannot be bound the error is a
+// *sock.BindError.
+func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend) (*TCP, error) {
+	if limits == nil {
+		limits = &limit.Frontend{}
+	}
 	if !e.budget.Take(len(e.workers)) {
 		return nil, &sock.BindError{Addr: f.Listen, Err: syscall.EMFILE}
 	}
@@ -55,12 +64,13 @@ func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool) (*TCP, error) {
 		e.budget.Give(len(e.workers))
 		return nil, err
 	}
-	t := &TCP{engine: e, id: f.ID, addr: group.Addr, done: make(chan struct{})}
-	t.Update(f, p)
+	t := &TCP{engine: e, id: f.ID, addr: group.Addr, limit: limits, done: make(chan struct{})}
 	for i, w := range e.workers {
-		t.ports = append(t.ports, &port{tcp: t, worker: w, fd: group.FDs[i]})
+		t.ports = append(t.ports, newPort(t, w, group.FDs[i]))
 	}
+	t.Update(f, p)
 	if err := e.add(t); err != nil {
+		t.unwatch()
 		group.Close()
 		e.budget.Give(len(e.workers))
 		return nil, err
@@ -85,7 +95,8 @@ func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool) (*TCP, error) {
 func (t *TCP) Addr() netip.AddrPort { return t.addr }
 
 // Update changes pool and settings for connections that begin from now on. Those
-// that exist go on with what they began with. The address cannot change.
+// that exist go on with what they began with, except that draining applies to
+// all. The address cannot change.
 func (t *TCP) Update(f spec.Frontend, p *pool.Pool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,6 +106,8 @@ func (t *TCP) Update(f spec.Frontend, p *pool.Pool) {
 			next.idle = int64(o.IdleTimeout)
 		}
 		next.persistence = int64(max(o.Persistence, 0))
+		next.drain = int64(max(o.Drain, 0))
+		next.proxied = o.ProxyProtocol
 	}
 	if next.persistence > 0 {
 		if last := t.now.Load(); last != nil && last.pool == p && last.affinity != nil {
@@ -104,6 +117,10 @@ func (t *TCP) Update(f spec.Frontend, p *pool.Pool) {
 		}
 	}
 	t.now.Store(next)
+	if next.drain > 0 {
+		t.watchPoolLocked(p)
+		t.drainAll()
+	}
 }
 
 // Facts sums the counters of all loops.
@@ -135,6 +152,7 @@ func (t *TCP) Close(ctx context.Context) error {
 func (t *TCP) close() {
 	t.closing.Do(func() {
 		t.closed.Store(true)
+		t.unwatch()
 		var left atomic.Int64
 		left.Store(int64(len(t.ports)))
 		finished := func() {

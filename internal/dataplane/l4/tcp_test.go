@@ -60,7 +60,7 @@ func frontend(o spec.TCPOptions) spec.Frontend {
 
 func listen(t testing.TB, e *Engine, o spec.TCPOptions, p *pool.Pool) *TCP {
 	t.Helper()
-	f, err := e.NewTCP(frontend(o), p)
+	f, err := e.NewTCP(frontend(o), p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestIPv6(t *testing.T) {
 	l.Close()
 	sf := frontend(spec.TCPOptions{})
 	sf.Listen = netip.MustParseAddrPort("[::1]:0")
-	f, err := newEngine(t, Options{}).NewTCP(sf, pool.NewStatic(target("a", server(t, echo))))
+	f, err := newEngine(t, Options{}).NewTCP(sf, pool.NewStatic(target("a", server(t, echo))), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestBindErrorIsTyped(t *testing.T) {
 	first := listen(t, e, spec.TCPOptions{}, p)
 	sf := frontend(spec.TCPOptions{})
 	sf.Listen = first.Addr()
-	_, err := e.NewTCP(sf, p)
+	_, err := e.NewTCP(sf, p, nil)
 	var be *sock.BindError
 	if !errors.As(err, &be) || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("%v", err)
@@ -436,7 +436,7 @@ func TestCloseResetsConnections(t *testing.T) {
 	// The address is free at once.
 	sf := frontend(spec.TCPOptions{})
 	sf.Listen = f.Addr()
-	again, err := e.NewTCP(sf, p)
+	again, err := e.NewTCP(sf, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func TestCloseResetsConnections(t *testing.T) {
 func TestClosedEngineRefuses(t *testing.T) {
 	e := newEngine(t, Options{})
 	e.Close()
-	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), pool.NewStatic()); !errors.Is(err, errClosed) {
+	if _, err := e.NewTCP(frontend(spec.TCPOptions{}), pool.NewStatic(), nil); !errors.Is(err, errClosed) {
 		t.Errorf("%v", err)
 	}
 }

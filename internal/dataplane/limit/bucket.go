@@ -50,7 +50,7 @@ func (b *Bucket) take(n int, now int64) {
 	}
 }
 
-// allow takes n units if the limit lets one pass at now.
+// allow takes n units if the limit lets all of them pass at now.
 func (b *Bucket) allow(n int, now int64) bool {
 	rate := b.rate.Load()
 	if rate <= 0 {
@@ -59,10 +59,11 @@ func (b *Bucket) allow(n int, now int64) bool {
 	cost := int64(n) * int64(time.Second) / rate
 	for {
 		paid := b.paid.Load()
-		if paid-now >= b.burst.Load() {
+		next := max(paid, now) + cost
+		if next-now > b.burst.Load() {
 			return false
 		}
-		if b.paid.CompareAndSwap(paid, max(paid, now)+cost) {
+		if b.paid.CompareAndSwap(paid, next) {
 			return true
 		}
 	}

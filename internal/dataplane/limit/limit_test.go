@@ -119,8 +119,14 @@ func TestConnections(t *testing.T) {
 		}
 	}
 	var none Frontend
-	if !none.Admit() || none.In.Limited() || none.In.Wait() != 0 || !none.Out.Allow(1) {
+	if !none.Admit() || none.In.Limited() {
 		t.Error("a zero frontend limits")
+	}
+	for _, part := range []Part{{}, none.Out.Part(2)} {
+		part.Take(1 << 40)
+		if part.Limited() || part.Wait() != 0 || !part.Allow(1) {
+			t.Error("a part of no limit limits")
+		}
 	}
 	none.Leave()
 	if f := i.Frontend(id(9)); !f.Admit() {
@@ -253,14 +259,52 @@ func TestBandwidth(t *testing.T) {
 	})
 }
 
+// Two loops that wake together share evenly, whoever looks first, and one has
+// all when the other needs nothing.
+func TestParts(t *testing.T) {
+	const seconds, rate = 20, mbit // bytes a second
+	whole := &instanceOf(spec.Limits{}, spec.Frontend{ID: id(1), Bandwidth: 8 * rate}).Frontend(id(1)).Out
+	for _, c := range []struct {
+		name   string
+		wanted [2]int64 // bytes a second
+		want   [2]float64
+	}{
+		{"both busy", [2]int64{10 * rate, 10 * rate}, [2]float64{0.5, 0.5}},
+		{"one idle", [2]int64{10 * rate, 0}, [2]float64{1, 0}},
+		{"one needs little", [2]int64{rate / 10, 10 * rate}, [2]float64{0.1, 0.9}},
+		{"the other", [2]int64{10 * rate, rate / 10}, [2]float64{0.9, 0.1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			whole.own.paid.Store(0)
+			parts := [2]Part{whole.Part(2), whole.Part(2)}
+			var got [2]int64
+			for now := int64(0); now < seconds*second; now += 32 * int64(time.Millisecond) {
+				for k := range parts { // the first always looks first
+					p := &parts[k]
+					for p.wait(now) == 0 && got[k] < c.wanted[k]*now/second {
+						p.take(10_000, now)
+						got[k] += 10_000
+					}
+				}
+			}
+			for k := range got {
+				if share := float64(got[k]) / (seconds * rate); share < c.want[k]-0.02 || share > c.want[k]+0.02 {
+					t.Errorf("part %d had %.3f, want %.3f", k, share, c.want[k])
+				}
+			}
+		})
+	}
+}
+
 func TestPaceOnTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := instanceOf(spec.Limits{}, spec.Frontend{ID: id(1), Bandwidth: 8 * mbit})
-		p := &i.Frontend(id(1)).Out
-		p.own.paid.Store(clock()) // the bubble's time lies before the process's start
-		if p.Chunk() != 10_000 {
-			t.Errorf("chunks of %d", p.Chunk())
+		whole := &i.Frontend(id(1)).Out
+		whole.own.paid.Store(clock()) // the bubble's time lies before the process's start
+		if whole.Chunk() != 10_000 {
+			t.Errorf("chunks of %d", whole.Chunk())
 		}
+		p := whole.Part(1)
 		passed := 0
 		for p.Allow(1000) {
 			passed++
@@ -281,7 +325,7 @@ func TestPaceOnTheClock(t *testing.T) {
 
 func BenchmarkPace(b *testing.B) {
 	for name, l := range map[string]spec.Limits{"unlimited": {}, "limited": {Bandwidth: 5_000_000_000}} {
-		p := &instanceOf(l, spec.Frontend{ID: id(1)}).Frontend(id(1)).Out
+		p := instanceOf(l, spec.Frontend{ID: id(1)}).Frontend(id(1)).Out.Part(2)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if p.Limited() {

@@ -24,7 +24,8 @@ const (
 // stays within its part is charged to both buckets and never waits, so that
 // borrowers, who need room in the shared one, find just what was left over.
 //
-// The zero Pace has no limit. All methods are safe for concurrent use.
+// The zero Pace has no limit. All methods are safe for concurrent use. What
+// passes is counted through the Parts of a Pace.
 type Pace struct {
 	own     Bucket
 	shared  *Bucket // of the instance; set before use
@@ -34,23 +35,6 @@ type Pace struct {
 // Limited reports whether there is a limit. It costs next to nothing, and
 // without a limit nothing else need be asked.
 func (p *Pace) Limited() bool { return p.own.limited() }
-
-// Wait is how long to wait before anything may pass; 0: it may at once.
-func (p *Pace) Wait() time.Duration { return p.wait(clock()) }
-
-// Take counts n bytes that pass. It is for those who have asked Wait and learn
-// only then how much there is.
-func (p *Pace) Take(n int) { p.take(n, clock()) }
-
-// Allow counts n bytes and reports true if they may pass now.
-func (p *Pace) Allow(n int) bool {
-	now := clock()
-	if p.wait(now) > 0 {
-		return false
-	}
-	p.take(n, now)
-	return true
-}
 
 // Chunk is how many bytes should be moved at once under the limit: few enough
 // that many connections get their turn.

@@ -3,6 +3,7 @@ package pool
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -18,6 +19,7 @@ type Member struct {
 	usable  atomic.Bool
 	standby atomic.Bool // a backup that is not needed
 	removed atomic.Bool
+	left    atomic.Int64 // when it stopped being usable, on the clock of this package
 	active  atomic.Int64
 	total   atomic.Uint64
 
@@ -59,6 +61,29 @@ func (m *Member) Active() int64 { return m.active.Load() }
 // that is not needed.
 func (m *Member) Usable() bool { return m.usable.Load() && !m.standby.Load() }
 
+// UnusableFor is how long ago the member stopped being usable; 0 while it is.
+// Connections that drain are cut by this.
+func (m *Member) UnusableFor() time.Duration {
+	if m.usable.Load() {
+		return 0
+	}
+	return max(time.Since(start)-time.Duration(m.left.Load()), 1)
+}
+
+var start = time.Now()
+
+// setUsable reports whether the member has just stopped being usable.
+func (m *Member) setUsable(usable bool) (stopped bool) {
+	if m.usable.Load() == usable {
+		return false
+	}
+	if !usable {
+		m.left.Store(int64(time.Since(start)))
+	}
+	m.usable.Store(usable)
+	return !usable
+}
+
 // Removed reports whether the member has left its pool for good. A target that
 // is added again is a new Member.
 func (m *Member) Removed() bool { return m.removed.Load() }
@@ -77,14 +102,14 @@ func (m *Member) pending() bool {
 	return m.waiting && m.watch != nil && m.health == spec.HealthUnknown && m.target.Weight > 0 && !m.target.Disabled
 }
 
-// removeLocked takes the member out for good.
-func (m *Member) removeLocked() {
+// removeLocked takes the member out for good and reports whether it was usable.
+func (m *Member) removeLocked() bool {
 	if m.watch != nil {
 		m.watch.Close()
 		m.watch = nil
 	}
-	m.usable.Store(false)
 	m.removed.Store(true)
+	return m.setUsable(false)
 }
 
 func (m *Member) facts(pool string) spec.TargetFacts {

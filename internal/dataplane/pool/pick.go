@@ -20,11 +20,12 @@ type snapshot struct {
 
 // rebuildLocked swaps in a snapshot of the members as they are now. The picker
 // is kept when it would come out the same: a hash table is costly to fill.
-func (p *Pool) rebuildLocked() {
+// stopped says that a member which left the pool was usable.
+func (p *Pool) rebuildLocked(stopped bool) {
 	next := &snapshot{scheduler: p.spec.Scheduler, usesKey: balance.UsesKey(p.spec.Scheduler)}
 	for _, m := range p.members {
 		usable := m.target.Weight > 0 && !m.target.Disabled && m.well()
-		m.usable.Store(usable)
+		stopped = m.setUsable(usable) || stopped
 		next.hasWeight = next.hasWeight || m.target.Weight > 0
 		if usable && !m.target.Backup {
 			next.members = append(next.members, m)
@@ -45,6 +46,11 @@ func (p *Pool) rebuildLocked() {
 		next.picker = balance.New(next.scheduler, next.weights, ids, func(i int) int64 { return members[i].Active() })
 	}
 	p.now.Store(next)
+	if stopped {
+		for _, fn := range p.told {
+			fn()
+		}
+	}
 }
 
 // backupsLocked gives the backups the traffic if no other member can have it. A

@@ -39,6 +39,7 @@ type Pool struct {
 	closed  bool
 	spec    spec.Pool
 	members []*Member // in the order of spec.Targets
+	told    map[any]func()
 }
 
 type memberKey struct {
@@ -102,10 +103,11 @@ func (p *Pool) Update(s spec.Pool) {
 		}
 		p.members = append(p.members, m)
 	}
+	stopped := false
 	for _, m := range old {
-		m.removeLocked()
+		stopped = m.removeLocked() || stopped
 	}
-	p.rebuildLocked()
+	p.rebuildLocked(stopped)
 }
 
 func equalCheck(a, b *spec.Check) bool {
@@ -147,7 +149,30 @@ func (p *Pool) report(m *Member, w *Watch) {
 		return
 	}
 	m.health = m.watch.Health()
-	p.rebuildLocked()
+	p.rebuildLocked(false)
+}
+
+// Tell has fn called after each change by which a member stopped being usable,
+// its removal and Close included, until Untell with the same key. It replaces
+// what was told under the key before. fn is called with the pool locked: it must
+// not wait, nor call methods of the pool but those of members.
+func (p *Pool) Tell(key any, fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	if p.told == nil {
+		p.told = make(map[any]func())
+	}
+	p.told[key] = fn
+}
+
+// Untell ends what Tell began.
+func (p *Pool) Untell(key any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.told, key)
 }
 
 // Facts tells what is known of every member.
@@ -167,9 +192,11 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	stopped := false
 	for _, m := range p.members {
-		m.removeLocked()
+		stopped = m.removeLocked() || stopped
 	}
 	p.members = nil
-	p.rebuildLocked()
+	p.rebuildLocked(stopped)
+	p.told = nil
 }
