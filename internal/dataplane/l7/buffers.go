@@ -76,6 +76,15 @@ func (w *work) grow() bool {
 	return true
 }
 
+// fill puts bytes into an empty in. They must fit the largest buffer.
+func (w *work) fill(p []byte) {
+	if len(p) > workSize {
+		w.big = getBlock()
+		w.in = w.big[:0]
+	}
+	w.in = append(w.in, p...)
+}
+
 // consume drops the first n bytes of in and makes ready for the next request.
 func (w *work) consume(n int) {
 	rest := w.in[n:]

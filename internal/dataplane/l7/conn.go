@@ -95,7 +95,9 @@ func (c *conn) serve() {
 	if s.tls != nil && !c.handshake(s.tls) {
 		return
 	}
-	c.becomeIdle(s.IdleTimeout())
+	if c.w == nil {
+		c.becomeIdle(s.IdleTimeout())
+	}
 	for {
 		c.todo = todoWait
 		err := c.rc.Read(c.turnFn)
@@ -236,7 +238,7 @@ func (c *conn) requestsReady() bool {
 			c.todo, c.refusal = todoRefuse, errTimeout
 			return false
 		}
-		body := bodyAtHand(w)
+		body := bodyAtHand(&w.req, w.in)
 		if body < 0 || w.req.WebSocket {
 			c.todo = todoSlow
 			return false

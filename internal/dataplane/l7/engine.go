@@ -10,22 +10,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
 // Options of an Engine. The zero value is of use.
 type Options struct {
 	Logger *slog.Logger // nil: slog.Default
+	// Driver serves the HTTP frontends; HTTPS ones have Goroutines.
+	Driver Driver
+	// Loops is the number of event loops; 0: one for each processor Go may use.
+	Loops int
+	// Budget limits the descriptors of the loops. nil: one of its own, from the
+	// limit of the process.
+	Budget *loop.Budget
+	// TLS makes the settings of an HTTPS frontend. Without it none can be opened.
+	TLS func(spec.Frontend) (*tls.Config, error)
 }
 
 // Engine is what the HTTP frontends of a process share: the timers, the clock
 // and the connections to servers.
 type Engine struct {
-	log   *slog.Logger
-	wheel *wheel
-	kept  upstreams
-	quit  chan struct{}
-	once  sync.Once
+	log      *slog.Logger
+	options  Options
+	reactors reactors
+	wheel    *wheel
+	kept     upstreams
+	quit     chan struct{}
+	once     sync.Once
 	// stamp holds the header lines of our own that go into every answer.
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
@@ -45,9 +57,11 @@ const maxSpare = 64
 
 // NewEngine starts an engine. Close ends it.
 func NewEngine(o Options) *Engine {
-	e := &Engine{log: o.Logger, quit: make(chan struct{}), jobs: make(chan *conn),
+	e := &Engine{log: o.Logger, options: o, quit: make(chan struct{}), jobs: make(chan *conn),
 		handshakes: newTurnstile(runtime.GOMAXPROCS(0))}
-	e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
+	if e.newTLS = o.TLS; e.newTLS == nil {
+		e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
+	}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
@@ -100,15 +114,20 @@ func (e *Engine) tlsConfig(f spec.Frontend) (*tls.Config, error) {
 // vendor documents; ours take their place, so an answer carries both exactly
 // once whoever wrote it.
 func (e *Engine) setStamp() {
-	b := append([]byte(nil), "Server: OpenSLB\r\nDate: "...)
-	b = time.Now().UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+	b := appendStamp(nil, time.Now())
 	e.stamp.Store(&b)
+}
+
+func appendStamp(b []byte, t time.Time) []byte {
+	b = append(b, "Server: OpenSLB\r\nDate: "...)
+	return t.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 }
 
 // Close closes the kept connections to servers and stops the timers. The
 // frontends must have been closed before.
 func (e *Engine) Close(context.Context) error {
 	e.once.Do(func() {
+		e.reactors.close()
 		e.kept.close()
 		close(e.quit)
 	})

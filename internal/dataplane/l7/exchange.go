@@ -5,21 +5,6 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 )
 
-// bodyAtHand tells how many bytes of the buffer are the body of the request in
-// it, and writes nothing. It is -1 when the body is not there to the end, or is
-// chunked and has to be decoded first.
-func bodyAtHand(w *work) int {
-	switch w.req.Body {
-	case h1.NoBody:
-		return 0
-	case h1.Length:
-		if have := len(w.in) - w.req.Len(); int64(have) >= w.req.BodyLength {
-			return int(w.req.BodyLength)
-		}
-	}
-	return -1
-}
-
 // exchange handles the request in the buffer. Its body is the bytes behind the
 // head; up is the upload of what is still to come, nil when there is nothing.
 // It is false when the connection is to be closed.

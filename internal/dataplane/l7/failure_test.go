@@ -234,7 +234,7 @@ func TestRemovedMember(t *testing.T) {
 	}
 	p.pool.Update(spec.Pool{ID: "p", Scheduler: spec.WRR})
 	eventually(t, "connection of the removed member closed", func() bool {
-		return p.keptCount() == 0 && len(*p.e.kept.members.Load()) == 0
+		return p.keptCount() == 0 && p.keptMembers() == 0
 	})
 }
 

@@ -26,13 +26,26 @@ import (
 // overTLS makes the proxies of all tests HTTPS ones.
 var overTLS bool
 
-// TestMain runs all tests twice: to a client nothing but the first bytes of a
-// connection may differ between HTTP and HTTPS.
+// driver serves the proxies of all tests.
+var driver Driver
+
+// TestMain runs all tests on each driver, and over TLS: to a client nothing but
+// the first bytes of a connection may differ between HTTP and HTTPS.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		overTLS = true
-		code = m.Run()
+	var code int
+	for _, pass := range []struct {
+		name   string
+		driver Driver
+		tls    bool
+	}{{"goroutines", Goroutines, false}, {"loops", Loops, false}, {"TLS", Goroutines, true}} {
+		if only := os.Getenv("L7_DRIVER"); only != "" && only != pass.name {
+			continue
+		}
+		driver, overTLS = pass.driver, pass.tls
+		if code = m.Run(); code != 0 {
+			fmt.Fprintln(os.Stderr, "failed with", pass.name)
+			break
+		}
 	}
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -234,6 +247,14 @@ type proxy struct {
 	e    *Engine
 	pool *pool.Pool
 	f    spec.Frontend
+	log  *logSink // must stay empty; nil: not looked at
+}
+
+// expectLog gives what is logged, which need not be nothing.
+func (p *proxy) expectLog() *logSink {
+	log := p.log
+	p.log = nil
+	return log
 }
 
 // logSink keeps what is logged for the test.
@@ -253,7 +274,7 @@ func newTextLog(l *logSink) *slog.Logger { return slog.New(slog.NewTextHandler(l
 func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
 	log := new(logSink)
-	e := NewEngine(Options{Logger: newTextLog(log)})
+	e := NewEngine(Options{Logger: newTextLog(log), Driver: driver, Loops: 2})
 	p := pool.NewStatic(targets...)
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
@@ -268,27 +289,35 @@ func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	made := &proxy{HTTP: h, t: t, e: e, pool: p, f: f, log: log}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		h.Close(ctx)
 		e.Close(ctx)
 		p.Close()
-		if log.Len() > 0 {
+		if log := made.log; log != nil && log.Len() > 0 {
 			t.Errorf("logged: %s", log.String())
 		}
 	})
-	return &proxy{HTTP: h, t: t, e: e, pool: p, f: f}
+	return made
 }
 
 // eachKept visits the kept connections to servers.
-func (p *proxy) eachKept(fn func(u *upstream)) {
+func (p *proxy) eachKept(fn func(fd int)) {
+	p.eachReactor(func(r *reactor) {
+		for _, l := range r.kept.members {
+			for s := l.first; s != nil; s = s.next {
+				fn(int(s.fd))
+			}
+		}
+	})
 	for _, k := range *p.e.kept.members.Load() {
 		for i := range k.shards {
 			s := &k.shards[i]
 			s.mu.Lock()
 			for _, u := range s.list {
-				fn(u)
+				fn(u.fd)
 			}
 			s.mu.Unlock()
 		}
@@ -298,8 +327,22 @@ func (p *proxy) eachKept(fn func(u *upstream)) {
 // keptCount is the number of kept connections to servers.
 func (p *proxy) keptCount() int {
 	n := 0
-	p.eachKept(func(*upstream) { n++ })
+	p.eachKept(func(int) { n++ })
 	return n
+}
+
+// keptMembers is the number of members that connections may be kept to.
+func (p *proxy) keptMembers() int {
+	n := len(*p.e.kept.members.Load())
+	p.eachReactor(func(r *reactor) { n += len(r.kept.members) })
+	return n
+}
+
+// eachReactor calls fn on each loop, one after the other.
+func (p *proxy) eachReactor(fn func(r *reactor)) {
+	for _, r := range p.e.reactors.all {
+		r.loop.Do(func() { fn(r) })
+	}
 }
 
 // client is a raw connection to a proxy.

@@ -185,9 +185,8 @@ func TestWebSocketRefused(t *testing.T) {
 // TestPanic: a panic ends one connection only, and is logged.
 func TestPanic(t *testing.T) {
 	b := answering(t, func(m *message) string { return ok("x") })
-	log := new(logSink)
 	p := newProxy(t, spec.HTTPOptions{}, target(b))
-	p.e.log = newTextLog(log)
+	log := p.expectLog()
 	other := p.dial()
 	other.send(simple)
 	other.want(200, "x")

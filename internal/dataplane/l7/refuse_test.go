@@ -148,7 +148,7 @@ func TestUnaskedAnswer(t *testing.T) {
 func settle(p *proxy, b *backend) {
 	eventually(p.t, "unasked bytes arrived", func() bool {
 		quiet := false
-		p.eachKept(func(u *upstream) { quiet = quiet || !readable(u.fd) })
+		p.eachKept(func(fd int) { quiet = quiet || !readable(fd) })
 		return !quiet
 	})
 }

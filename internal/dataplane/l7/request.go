@@ -33,3 +33,18 @@ func (s *snapshot) editRequest(e *h1.RequestEdits, plan *policy.Plan, peer, port
 		e.SrcPort = port
 	}
 }
+
+// bodyAtHand tells how many bytes behind the head in in are the request's body,
+// and writes nothing. It is -1 when the body is not there to the end, or is
+// chunked and has to be decoded first.
+func bodyAtHand(req *h1.Request, in []byte) int {
+	switch req.Body {
+	case h1.NoBody:
+		return 0
+	case h1.Length:
+		if have := len(in) - req.Len(); int64(have) >= req.BodyLength {
+			return int(req.BodyLength)
+		}
+	}
+	return -1
+}
