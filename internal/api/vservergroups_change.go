@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/slb"
@@ -132,7 +133,8 @@ type setVServerGroupResult struct {
 
 // setVServerGroup changes the name, weights and descriptions. It finds entries
 // by server, port and address, and adds none. An element without an address
-// means every entry of that server and port.
+// means every entry of that server and port. As everywhere, the first of equal
+// elements counts.
 func (s *Server) setVServerGroup(ctx context.Context, p *setVServerGroupParams) (*setVServerGroupResult, error) {
 	if err := s.checkGroupCall(p.BackendServers); err != nil {
 		return nil, err
@@ -142,7 +144,13 @@ func (s *Server) setVServerGroup(ctx context.Context, p *setVServerGroupParams) 
 		set(&g.Name, p.VServerGroupName)
 		changed := g.Name != before
 		for i := range p.BackendServers {
-			found, different := setEntries(g, &p.BackendServers[i])
+			e := &p.BackendServers[i]
+			if slices.ContainsFunc(p.BackendServers[:i], func(o groupServerParam) bool {
+				return o.ServerID == e.ServerID && o.Port == e.Port && o.ServerIP == e.ServerIP
+			}) {
+				continue
+			}
+			found, different := setEntries(g, e)
 			if !found {
 				return false, slb.ErrServerNotFound
 			}
