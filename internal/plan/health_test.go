@@ -177,11 +177,17 @@ func TestEveryConstantHasItsCounterpart(t *testing.T) {
 			t.Errorf("method %s is probed by %s", m, got)
 		}
 	}
-	// Every protocol has a default check and options of one layer.
+	// Every protocol has a default check and options of one kind.
 	for _, p := range constants(t, "../slb/enums.go", "Protocol") {
 		f := frontend(&slb.LoadBalancer{}, &slb.Listener{Protocol: slb.Protocol(p)})
-		if (f.TCP == nil) == (f.HTTP == nil) {
-			t.Errorf("a frontend of %s has TCP options %v and HTTP options %v", p, f.TCP, f.HTTP)
+		kinds := 0
+		for _, there := range []bool{f.TCP != nil, f.UDP != nil, f.HTTP != nil} {
+			if there {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			t.Errorf("a frontend of %s has TCP options %v, UDP options %v and HTTP options %v", p, f.TCP, f.UDP, f.HTTP)
 		}
 	}
 	for _, h := range []spec.Health{spec.HealthUnknown, spec.HealthUp, spec.HealthDown} {

@@ -23,28 +23,44 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 		ID:     spec.FrontendID{Instance: string(lb.ID), Protocol: spec.Protocol(l.Protocol), Port: l.Port},
 		Listen: netip.AddrPortFrom(lb.Address, l.Port),
 		Pool:   poolID(l),
+
+		MaxConnections: l.MaxConnection,
+		Bandwidth:      bandwidth(l),
 	}
 	if l.Protocol.IsL7() {
 		f.HTTP = httpOptions(l.HTTP)
 		if f.HTTP.Redirect != nil {
 			f.Pool = ""
 		}
+		return f
+	}
+	o := l.TCP
+	if o == nil {
+		o = &slb.TCPOptions{}
+	}
+	if l.Protocol == slb.UDP {
+		f.UDP = udpOptions(o)
 	} else {
-		f.TCP = tcpOptions(l.TCP)
-		if l.Protocol == slb.UDP {
-			f.TCP.IdleTimeout = slb.UDPFlowTimeout
-		}
+		f.TCP = tcpOptions(o)
 	}
 	return f
 }
 
 func tcpOptions(o *slb.TCPOptions) *spec.TCPOptions {
-	if o == nil {
-		o = &slb.TCPOptions{}
-	}
 	return &spec.TCPOptions{
-		IdleTimeout: cmp.Or(o.EstablishedTimeout, defaultEstablishedTimeout),
-		Persistence: o.PersistenceTimeout,
+		IdleTimeout:   cmp.Or(o.EstablishedTimeout, defaultEstablishedTimeout),
+		Persistence:   o.PersistenceTimeout,
+		Drain:         drain(o),
+		ProxyProtocol: o.ProxyProtocolV2,
+	}
+}
+
+func udpOptions(o *slb.TCPOptions) *spec.UDPOptions {
+	return &spec.UDPOptions{
+		IdleTimeout:   slb.UDPFlowTimeout,
+		Persistence:   o.PersistenceTimeout,
+		Drain:         drain(o),
+		ProxyProtocol: o.ProxyProtocolV2,
 	}
 }
 
