@@ -74,6 +74,7 @@ func newParserFor(grammar *cli, s streams) (*kong.Kong, error) {
 			"region":       node.DefaultRegion,
 			"internetpool": node.DefaultInternetPool,
 			"intranetpool": node.DefaultIntranetPool,
+			"quotas":       node.QuotaHelp(),
 		},
 		kong.PostBuild(serveEnvironment),
 	)

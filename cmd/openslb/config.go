@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -34,13 +35,15 @@ func loadConfigFile(path string) (*configFile, error) {
 func (c *configFile) Validate(app *kong.Application) error {
 	var known []string
 	for _, flag := range serveFlags(app) {
-		if flag.Name != "config" {
+		// Quotas have a section of their own, whose names are checked with those of
+		// the command line.
+		if flag.Name != "config" && flag.Name != "quota" {
 			known = append(known, flag.Name)
 		}
 	}
 	for _, key := range c.k.Keys() {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("config file %s: unknown key %q; the keys are %s", c.path, key, strings.Join(known, ", "))
+		if !slices.Contains(known, key) && !strings.HasPrefix(key, quotaSection+".") {
+			return fmt.Errorf("config file %s: unknown key %q; the keys are %s, and the section %s", c.path, key, strings.Join(known, ", "), quotaSection)
 		}
 	}
 	return nil
@@ -58,6 +61,22 @@ func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 		}
 	}
 	return flagText(c.k.Get(flag.Name)), nil
+}
+
+// quotaSection is the one section of a configuration file.
+const quotaSection = "quotas"
+
+// quotas are the quotas of the file by name.
+func (c *configFile) quotas() (map[string]int, error) {
+	out := make(map[string]int)
+	for _, name := range c.k.MapKeys(quotaSection) {
+		n, err := strconv.Atoi(fmt.Sprint(c.k.Get(quotaSection + "." + name)))
+		if err != nil {
+			return nil, fmt.Errorf("config file %s: quota %s is no number", c.path, name)
+		}
+		out[name] = n
+	}
+	return out, nil
 }
 
 // flagText turns a YAML value into what would be typed on the command line, so

@@ -119,6 +119,39 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// TestQuotas: a section of the file, overridden name by name.
+func TestQuotas(t *testing.T) {
+	file := writeConfig(t, "quotas:\n  slbs-per-user: 500\n  Entries-per-ACL: -1\n  listeners-per-slb: 7\n")
+	got, err := parseServe(t, "--config", file, "--quota", "slbs-per-user=9", "--quota=rules-per-listener=-1;acls-per-region=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"slbs-per-user": 9, "entries-per-acl": -1, "listeners-per-slb": 7, "rules-per-listener": -1, "acls-per-region": 0}
+	if all := got.allQuotas(); !reflect.DeepEqual(all, want) {
+		t.Errorf("quotas %v, want %v", all, want)
+	}
+	t.Setenv("OPENSLB_QUOTA", "slbs-per-user=4")
+	if got, err := parseServe(t, "--config", file); err != nil || got.allQuotas()["slbs-per-user"] != 4 || got.allQuotas()["listeners-per-slb"] != 7 {
+		t.Errorf("quotas %v, %v", got.allQuotas(), err)
+	}
+	for _, args := range [][]string{
+		{"--quota", "slbs=4"}, {"--quota", "slbs-per-user=-2"}, {"--quota", "slbs-per-user=many"}, {"--quota", "slbs-per-user"},
+		{"--config", writeConfig(t, "quotas:\n  slbs: 4\n")}, {"--config", writeConfig(t, "quotas:\n  slbs-per-user: many\n")},
+		{"--config", writeConfig(t, "quotas: 4\n")},
+	} {
+		if _, err := parseServe(t, args...); err == nil {
+			t.Errorf("%q is accepted", args)
+		}
+	}
+	var out bytes.Buffer
+	run(t.Context(), []string{"serve", "--help"}, streams{out: &out, err: io.Discard})
+	for _, part := range []string{"slbs-per-user (60)", "registered-servers (no", "-1 is no limit, 0 the default"} {
+		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), part) {
+			t.Errorf("help lacks %q", part)
+		}
+	}
+}
+
 // TestHelpShowsEverySetting: serve --help names each flag with its variable.
 func TestHelpShowsEverySetting(t *testing.T) {
 	var out bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -24,12 +25,15 @@ type serveCmd struct {
 	IntranetPool []netip.Prefix `help:"Networks that balancers of type intranet get addresses from." default:"${intranetpool}"`
 	Servers      string         `help:"YAML file of servers to put into the register at start." placeholder:"FILE"`
 	ServerName   []string       `help:"Further host name or address that the API's TLS certificate is valid for." placeholder:"NAME"`
+	Quota        map[string]int `help:"Limit of the API, several joined by semicolons; -1 is no limit, 0 the default. In the file: a section quotas. Names and defaults: ${quotas}." placeholder:"NAME=N"`
 
 	StoreEndpoints []string      `help:"Client URLs of an outside etcd; without them the node runs its own." placeholder:"URL"`
 	SealKeyFile    string        `help:"File with the key that seals secrets; seal.key in the data directory when not given." placeholder:"FILE"`
 	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s"`
 	LogFormat      string        `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
 	LogLevel       string        `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
+
+	fileQuotas map[string]int // of the configuration file
 }
 
 // BeforeResolve adds the configuration file as a source of settings.
@@ -50,8 +54,26 @@ func (c *serveCmd) BeforeResolve(ctx *kong.Context) error {
 	if err := f.Validate(ctx.Model); err != nil {
 		return err
 	}
+	if c.fileQuotas, err = f.quotas(); err != nil {
+		return err
+	}
 	ctx.AddResolver(f)
 	return nil
+}
+
+// Validate implements kong's check of a command.
+func (c *serveCmd) Validate() error { return node.CheckQuotas(c.allQuotas()) }
+
+// allQuotas are the quotas of the configuration file under those of the command
+// line and the environment, which change the ones they name.
+func (c *serveCmd) allQuotas() map[string]int {
+	all := make(map[string]int)
+	for _, from := range []map[string]int{c.fileQuotas, c.Quota} {
+		for name, value := range from {
+			all[strings.ToLower(name)] = value
+		}
+	}
+	return all
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
@@ -63,6 +85,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		Data: c.Data, Listen: c.Listen, Dev: c.Dev, Region: c.Region,
 		InternetPool: c.InternetPool, IntranetPool: c.IntranetPool,
 		ServersFile: c.Servers, ServerNames: c.ServerName,
+		Quotas:         c.allQuotas(),
 		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
 		Version: version(), Logger: logger,
 	})

@@ -42,6 +42,9 @@ type Config struct {
 	// StoreEndpoints are the client URLs of an outside etcd cluster. Empty: the
 	// node runs an etcd of its own under Data.
 	StoreEndpoints []string
+	// Quotas are limits of the API by the vendor's names, see QuotaHelp. Those that
+	// are absent or 0 have their defaults; -1 is no limit.
+	Quotas map[string]int
 	// SealKeyFile holds the key that seals secrets in the store; nodes that share
 	// a store share the key. Empty: seal.key under Data. Made when it is missing.
 	SealKeyFile string

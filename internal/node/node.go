@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openslb/openslb/internal/api"
 	"github.com/openslb/openslb/internal/dataplane"
 	"github.com/openslb/openslb/internal/keys"
 	"github.com/openslb/openslb/internal/reconcile"
@@ -25,6 +26,7 @@ type Node struct {
 	data        *dataDir
 	listener    net.Listener
 	budget      uint64
+	quotas      api.Quotas
 	caFile      string
 	kv          kv.KV
 	store       *store.Store
@@ -67,6 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		name string
 		run  func(context.Context) error
 	}{
+		{"quotas", n.readQuotas},
 		{"limits", n.raiseLimits},
 		{"data directory", n.openData},
 		{"API port", n.listen},

@@ -49,6 +49,7 @@ func (n *Node) handler() http.Handler {
 		Keys:    n.keys,
 		Binder:  binder{n},
 		Sealer:  n.sealer,
+		Quotas:  n.quotas,
 		Region:  n.cfg.Region,
 		Zones:   n.cfg.zones(),
 		Pools: []api.AddressPool{
