@@ -152,6 +152,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	uploaded := up == nil || up.settle()
 	keep := c.mayKeep() && uploaded
 	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}
+	w.mark = markSession(&edits, w.mark[:0], plan, resp.Status, u.member)
 	switch resp.Body {
 	case h1.Chunks, h1.UntilClose:
 		r.chunked = w.req.Minor > 0

@@ -30,6 +30,7 @@ type work struct {
 	big   *block // backs in when small does not suffice
 	out   []byte // what goes to the server: head and the body that was there
 	head  []byte // scratch for the answer's head
+	mark  []byte // scratch for a session's cookie
 	req   h1.Request
 	resp  h1.Response
 	edits h1.RequestEdits

@@ -2,6 +2,7 @@ package l7
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -24,6 +25,9 @@ type Options struct {
 	// Budget limits the descriptors of the loops. nil: one of its own, from the
 	// limit of the process.
 	Budget *loop.Budget
+	// Secret keys the cookies of sticky sessions. nil: one of the process's own,
+	// so that sessions end with it.
+	Secret []byte
 	// TLS makes the settings of an HTTPS frontend. Without it none can be opened.
 	TLS func(spec.Frontend) (*tls.Config, error)
 }
@@ -61,6 +65,10 @@ func NewEngine(o Options) *Engine {
 		handshakes: newTurnstile(runtime.GOMAXPROCS(0))}
 	if e.newTLS = o.TLS; e.newTLS == nil {
 		e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
+	}
+	if e.options.Secret == nil {
+		e.options.Secret = make([]byte, 32)
+		rand.Read(e.options.Secret) // ends the program rather than fail
 	}
 	if e.log == nil {
 		e.log = slog.Default()

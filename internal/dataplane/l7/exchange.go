@@ -77,7 +77,7 @@ const (
 // forward has a server answer. It is false when the client connection is to be
 // closed.
 func (c *conn) forward(plan *policy.Plan, up *upload) bool {
-	m := plan.Pool.Pick(plan.Key)
+	m := plan.Pick()
 	if m == nil {
 		c.count.dropped.Add(1)
 		status := 503

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,6 +47,8 @@ type snapshot struct {
 	drop h1.Mask     // the client's headers that are ours to give
 	host []byte      // stands in where an HTTP/1.0 client named none
 	tls  *tls.Config // of HTTPS
+	// tlsOf are the settings that tls was made from.
+	tlsOf *spec.TLSOptions
 }
 
 // owned translates policy's headers to the protocol's.
@@ -57,8 +60,8 @@ var owned = map[policy.Header]h1.ID{
 	policy.ForwardedSrcPort: h1.XForwardedClientSrcPort,
 }
 
-func newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
-	s := &snapshot{Snapshot: policy.NewSnapshot(f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
+func (e *Engine) newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
+	s := &snapshot{Snapshot: policy.NewKeyedSnapshot(e.options.Secret, f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
 	for header, id := range owned {
 		if s.Headers().Own&header != 0 {
 			s.drop |= h1.Of(id)
@@ -71,12 +74,13 @@ func newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
 // HTTPS. A port that cannot be had is a *sock.BindError. p may be nil for a
 // redirect; rules are the pools of the frontend's rules, in their order.
 func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) (*HTTP, error) {
-	s := newSnapshot(f, p, rules)
+	s := e.newSnapshot(f, p, rules)
 	if f.ID.Protocol == spec.HTTPS {
 		var err error
 		if s.tls, err = e.tlsConfig(f); err != nil {
 			return nil, err
 		}
+		s.tlsOf = f.TLS
 	}
 	h := &HTTP{e: e, id: f.ID, accepted: make(chan struct{})}
 	h.snap.Store(s)
@@ -108,15 +112,26 @@ func (h *HTTP) Addr() netip.AddrPort { return h.addr }
 // Update changes settings and pools for requests that begin from now on, and
 // certificates for handshakes that do.
 func (h *HTTP) Update(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) {
-	s := newSnapshot(f, p, rules)
+	s := h.e.newSnapshot(f, p, rules)
 	if h.id.Protocol == spec.HTTPS {
-		var err error
-		if s.tls, err = h.e.tlsConfig(f); err != nil {
-			h.e.log.Error("changing TLS settings: the former ones stay", "frontend", h.id, "error", err)
-			s.tls = h.snap.Load().tls
-		}
+		s.tls, s.tlsOf = h.changeTLS(f)
 	}
 	h.snap.Store(s)
+}
+
+// changeTLS returns the TLS settings for f: those there are, if nothing changes
+// or the new ones cannot be used.
+func (h *HTTP) changeTLS(f spec.Frontend) (*tls.Config, *spec.TLSOptions) {
+	now := h.snap.Load()
+	if reflect.DeepEqual(now.tlsOf, f.TLS) {
+		return now.tls, now.tlsOf // reading keys again would cost much
+	}
+	config, err := h.e.tlsConfig(f)
+	if err != nil {
+		h.e.log.Error("changing TLS settings: the former ones stay", "frontend", h.id, "error", err)
+		return now.tls, now.tlsOf
+	}
+	return config, f.TLS
 }
 
 // Facts are the counters since the start.

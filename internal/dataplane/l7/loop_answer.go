@@ -130,6 +130,7 @@ func (x *loopExchange) deliver(b *block) bool {
 	x.framing, x.left = resp.Body, resp.BodyLength
 	x.keep = x.mayKeep()
 	edits := &h1.ResponseEdits{Lines: r.stamp()}
+	r.mark = markSession(edits, r.mark[:0], &x.plan, resp.Status, x.m)
 	switch resp.Body {
 	case h1.Chunks, h1.UntilClose:
 		x.chunked = x.minor > 0

@@ -78,7 +78,7 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 	x.plan = plan
 	x.replayable = req.Body == h1.NoBody && req.Idempotent(in)
 
-	m := plan.Pool.Pick(plan.Key)
+	m := plan.Pick()
 	if m == nil {
 		c.port.count.dropped.Add(1)
 		status := 503

@@ -100,6 +100,7 @@ type reactor struct {
 	// panic.
 	current *loopClient
 
+	mark       []byte // scratch for a session's cookie
 	stampLines []byte
 	stampUntil int64
 }

@@ -2,6 +2,7 @@ package l7
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
@@ -11,7 +12,23 @@ import (
 
 // newView shows a request to the policy.
 func newView(req *h1.Request, in []byte, peer netip.AddrPort, key uint64) policy.View {
-	return policy.View{Method: req.Method(in), Host: req.Host(in), Target: req.Target(in), Peer: peer, PeerKey: key, Hops: req.Hops}
+	return policy.View{Method: req.Method(in), Host: req.Host(in), Target: req.Target(in), Peer: peer, PeerKey: key, Hops: req.Hops, Cookie: req.Cookie(in)}
+}
+
+// Decide says what to do with a request.
+func (s *snapshot) Decide(v *policy.View) policy.Plan {
+	if s.Sessions() {
+		v.Now = time.Now().Unix()
+	}
+	return s.Snapshot.Decide(v)
+}
+
+// markSession has the answer of a server carry what keeps the session there. It
+// appends to scratch what the edits refer to.
+func markSession(e *h1.ResponseEdits, scratch []byte, plan *policy.Plan, status int, m *member) []byte {
+	mark, scratch := plan.AppendMark(scratch, status, m)
+	e.SetCookie, e.MarkCookie, e.Mark = mark.Line, mark.Cookie, mark.Prefix
+	return scratch
 }
 
 // appendLocation appends where a plan redirects to.
@@ -25,7 +42,7 @@ func (s *snapshot) appendLocation(dst []byte, view *policy.View, plan *policy.Pl
 // editRequest turns a plan into changes of a request's head. peer and port are
 // those of the client, as text.
 func (s *snapshot) editRequest(e *h1.RequestEdits, plan *policy.Plan, peer, port []byte) {
-	*e = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true}
+	*e = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true, CookieCut: plan.Cut}
 	if plan.Headers.ForwardedFor {
 		e.ForwardedFor = peer
 	}

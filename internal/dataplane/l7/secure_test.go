@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,13 @@ func (p *proxy) dialPlain() *net.TCPConn {
 	c.SetDeadline(time.Now().Add(patience))
 	p.t.Cleanup(func() { c.Close() })
 	return c.(*net.TCPConn)
+}
+
+// changeTLS has the proxy make its TLS settings anew.
+func (p *proxy) changeTLS() {
+	f := p.f
+	f.TLS = &spec.TLSOptions{Default: strconv.Itoa(int(p.e.seq.Add(1)))}
+	p.Update(f, p.pool)
 }
 
 func TestPlainOnHTTPS(t *testing.T) {
@@ -68,7 +76,7 @@ func TestVersions(t *testing.T) {
 	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) {
 		return &tls.Config{Certificates: testCertificates(), MinVersion: tls.VersionTLS10}, nil
 	}
-	p.Update(p.f, p.pool)
+	p.changeTLS()
 	for _, c := range []struct {
 		name    string
 		version uint16
@@ -176,14 +184,14 @@ func TestUpdateCertificate(t *testing.T) {
 	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) {
 		return &tls.Config{Certificates: []tls.Certificate{newCertificate("b.test")}}, nil
 	}
-	p.Update(p.f, p.pool)
+	p.changeTLS()
 	if got := name(dial()); got != "b.test" {
 		t.Errorf("new connection has the certificate of %s", got)
 	}
 	log := new(logSink)
 	p.e.log = newTextLog(log)
 	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no good") }
-	p.Update(p.f, p.pool)
+	p.changeTLS()
 	if got := name(dial()); got != "b.test" {
 		t.Errorf("after a bad change new connections have the certificate of %s", got)
 	}
@@ -211,7 +219,7 @@ func TestMutualTLS(t *testing.T) {
 		c.ClientCAs.AddCert(leaf)
 		return c, nil
 	}
-	p.Update(p.f, p.pool)
+	p.changeTLS()
 	for _, c := range []struct {
 		name         string
 		certificates []tls.Certificate

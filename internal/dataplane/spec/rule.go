@@ -9,6 +9,7 @@ type Rule struct {
 	Domain string
 	// Path is how the path of the request begins, byte by byte, once both are
 	// free of percent-encoding; empty: any.
-	Path string
-	Pool string // Pool.ID
+	Path   string
+	Pool   string  // Pool.ID
+	Sticky *Sticky // nil: off
 }

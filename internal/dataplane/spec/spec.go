@@ -104,6 +104,8 @@ type HTTPOptions struct {
 	// Rules send some requests elsewhere than to Frontend.Pool. No two have the
 	// same Domain and Path.
 	Rules []Rule
+	// Sticky keeps sessions on their servers, those of rules excepted; nil: off.
+	Sticky *Sticky
 }
 
 // Redirect sends clients to an HTTPS port of the same host.

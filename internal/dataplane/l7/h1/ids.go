@@ -8,6 +8,7 @@ const (
 	Other ID = iota
 	Connection
 	ContentLength
+	Cookie
 	Date
 	Expect
 	Host
@@ -17,6 +18,7 @@ const (
 	ProxyAuthorization
 	ProxyConnection
 	Server
+	SetCookie
 	SLBHops
 	SLBID
 	SLBIP
@@ -101,7 +103,7 @@ func lookup(name []byte) ID {
 			}
 		case 'c':
 			if equalFold(name, "cookie") {
-				return Protected
+				return Cookie
 			}
 		}
 	case 7:
@@ -136,7 +138,7 @@ func lookup(name []byte) ID {
 			}
 		case 's':
 			if equalFold(name, "set-cookie") {
-				return Protected
+				return SetCookie
 			}
 		}
 	case 12:

@@ -38,6 +38,7 @@ type Request struct {
 	path               uint32 // start of the path within an absolute target
 	authority, authEnd uint32 // of an absolute target; equal when there is none
 	host               int    // index of the Host field, -1
+	cookie             int    // index of the first Cookie field, -1
 	forwarded          int    // number of X-Forwarded-For fields
 	others             bool
 }
@@ -57,7 +58,7 @@ func (r *Request) Reset() {
 	r.head.reset()
 	r.Minor, r.Body, r.BodyLength = 0, NoBody, 0
 	r.Persistent, r.Expect100, r.WebSocket, r.others = false, false, false, false
-	r.Hops, r.host, r.forwarded = 0, -1, 0
+	r.Hops, r.host, r.cookie, r.forwarded = 0, -1, -1, 0
 	r.stage = stageStart
 	r.methodStart, r.methodEnd, r.target, r.targetEnd, r.path = 0, 0, 0, 0, 0
 	r.authority, r.authEnd = 0, 0
@@ -114,6 +115,15 @@ func (r *Request) Host(buf []byte) []byte {
 		return nil
 	}
 	return r.Fields[r.host].Text(buf)
+}
+
+// Cookie returns the value of the Cookie header. Of several, which no honest
+// client sends (RFC 6265 5.4), it is the first.
+func (r *Request) Cookie(buf []byte) []byte {
+	if r.cookie < 0 {
+		return nil
+	}
+	return r.Fields[r.cookie].Text(buf)
 }
 
 // IsHead tells whether the method is HEAD.
@@ -269,6 +279,10 @@ func (r *Request) settle(buf []byte) error {
 			r.Expect100 = r.Minor > 0 && equalFold(f.Text(buf), "100-continue")
 		case XForwardedFor:
 			r.forwarded++
+		case Cookie:
+			if r.cookie < 0 {
+				r.cookie = i
+			}
 		case SLBHops:
 			r.Hops = hops(f.Text(buf))
 		}

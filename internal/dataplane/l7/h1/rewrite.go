@@ -16,6 +16,9 @@ type RequestEdits struct {
 	SrcPort []byte
 	// CountHops writes the loop marker, one higher than it came.
 	CountHops bool
+	// CookieCut are the bytes of Cookie's answer that are left out, from the first
+	// to behind the last.
+	CookieCut [2]int
 }
 
 // AppendHead appends the head as the server is to see it. The line is in origin
@@ -51,9 +54,13 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 	end := r.first
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if drop.Has(f.ID) || f.nominated {
+		switch {
+		case drop.Has(f.ID) || f.nominated:
 			dst = append(dst, buf[from:end]...)
 			from = int(f.End)
+		case i == r.cookie && e.CookieCut[1] > 0:
+			dst = append(dst, buf[from:int(f.Value)+e.CookieCut[0]]...)
+			from = int(f.Value) + e.CookieCut[1]
 		}
 		end = int(f.End)
 	}
@@ -127,6 +134,12 @@ type ResponseEdits struct {
 	Chunked bool
 	// Close and KeepAlive write the Connection header.
 	Close, KeepAlive bool
+	// SetCookie is a complete header line to add; an interim answer has none.
+	SetCookie []byte
+	// MarkCookie and Mark, when set, put Mark in front of the value wherever the
+	// server sets the cookie of that name.
+	MarkCookie string
+	Mark       []byte
 }
 
 // hidden are the server's headers that the load balancer answers for itself
@@ -148,9 +161,16 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 	from, end := 9, r.first
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if drop.Has(f.ID) || f.nominated {
+		switch {
+		case drop.Has(f.ID) || f.nominated:
 			dst = append(dst, buf[from:end]...)
 			from = int(f.End)
+		case f.ID == SetCookie && len(e.Mark) > 0:
+			if n := setsCookie(f.Text(buf), e.MarkCookie); n > 0 {
+				dst = append(dst, buf[from:int(f.Value)+n]...)
+				dst = append(dst, e.Mark...)
+				from = int(f.Value) + n
+			}
 		}
 		end = int(f.End)
 	}
@@ -159,6 +179,7 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 	}
 	if !interim {
 		dst = append(dst, e.Lines...)
+		dst = append(dst, e.SetCookie...)
 	}
 	if e.Chunked {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
@@ -173,4 +194,26 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// setsCookie returns where the cookie's value begins in a Set-Cookie header, 0
+// if it sets another.
+func setsCookie(text []byte, name string) int {
+	i := 0
+	for i < len(text) && text[i] != '=' && text[i] != ';' {
+		i++
+	}
+	if i == len(text) || text[i] == ';' {
+		return 0
+	}
+	end := i
+	for end > 0 && (text[end-1] == ' ' || text[end-1] == '\t') {
+		end--
+	}
+	if string(text[:end]) != name {
+		return 0
+	}
+	for i++; i < len(text) && (text[i] == ' ' || text[i] == '\t'); i++ {
+	}
+	return i
 }

@@ -24,7 +24,9 @@ type View struct {
 	// PeerKey is balance.HashSource of Peer, worked out once per connection.
 	PeerKey uint64
 	// Hops is how many load balancers of ours the request has been through.
-	Hops int
+	Hops   int
+	Cookie []byte // the value of the Cookie header
+	Now    int64  // Unix time; for snapshots with Sessions
 }
 
 // Action is who answers.
@@ -48,6 +50,15 @@ type Plan struct {
 	Key     uint64 // for Pool.Pick
 	Timeout time.Duration
 	Headers *Headers
+	// Member is the server that the session is on and that may have traffic; nil
+	// if there is none. Pick takes it into account.
+	Member *pool.Member
+	// Cut are the bytes of View.Cookie that are not for the server.
+	Cut [2]int
+
+	sticky *sticky // nil: sessions are not kept
+	now    int64   // View.Now
+	renew  bool    // the client's cookie is absent, of no use, or getting old
 
 	// RedirectPort is the port of the HTTPS address to send the client to.
 	RedirectPort uint16
@@ -88,32 +99,48 @@ const maxHops = 10
 type Snapshot struct {
 	Frontend spec.Frontend
 
-	own     target  // where requests go that no rule is for
-	router  *router // nil: no rules
-	options spec.HTTPOptions
-	headers Headers
+	own    target  // where requests go that no rule is for
+	router *router // nil: no rules
+	// sessions: some target keeps sessions on their servers.
+	sessions bool
+	options  spec.HTTPOptions
+	headers  Headers
 	// redirect is the plan for every request of a redirecting frontend.
 	redirect *Plan
 }
 
 // target is where requests may go.
 type target struct {
-	pool *pool.Pool // nil: nowhere
+	pool   *pool.Pool // nil: nowhere
+	sticky *sticky    // nil: sessions are not kept
 }
 
 // NewSnapshot prepares a frontend. p may be nil for a redirect; rules are the
 // pools of its rules, in their order.
 func NewSnapshot(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
-	s := &Snapshot{Frontend: f, own: target{pool: p}}
+	return NewKeyedSnapshot(nil, f, p, rules...)
+}
+
+// NewKeyedSnapshot is NewSnapshot with the secret that session cookies are
+// made with.
+func NewKeyedSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
+	s := &Snapshot{Frontend: f}
 	if f.HTTP != nil {
 		s.options = *f.HTTP
 	}
+	key := listenerKey(secret, f.ID)
+	to := func(p *pool.Pool, o *spec.Sticky) target {
+		s.sessions = s.sessions || o != nil
+		return target{pool: p, sticky: newSticky(o, p, key)}
+	}
+	s.own = to(p, s.options.Sticky)
 	if len(s.options.Rules) > 0 {
 		s.router = newRouter(s.options.Rules, func(i int) *target {
 			if i >= len(rules) {
 				return &target{}
 			}
-			return &target{pool: rules[i]}
+			t := to(rules[i], s.options.Rules[i].Sticky)
+			return &t
 		})
 	}
 	if s.options.IdleTimeout <= 0 {
@@ -164,6 +191,9 @@ func (s *Snapshot) IdleTimeout() time.Duration { return s.options.IdleTimeout }
 // RequestTimeout is how long either side may be silent within a request.
 func (s *Snapshot) RequestTimeout() time.Duration { return s.options.RequestTimeout }
 
+// Sessions tells whether decisions depend on the time.
+func (s *Snapshot) Sessions() bool { return s.sessions }
+
 // Headers are the header changes of this snapshot.
 func (s *Snapshot) Headers() *Headers { return &s.headers }
 
@@ -186,13 +216,17 @@ func (s *Snapshot) Decide(v *View) Plan {
 	if to.pool == nil {
 		return Plan{Action: Refuse, Status: 503}
 	}
-	return Plan{
+	plan := Plan{
 		Action:  Forward,
 		Pool:    to.pool,
 		Key:     v.PeerKey,
 		Timeout: s.options.RequestTimeout,
 		Headers: &s.headers,
 	}
+	if to.sticky != nil {
+		to.sticky.read(&plan, v.Cookie, v.Now)
+	}
+	return plan
 }
 
 // AppendLocation appends where a redirect leads: the same host and target on

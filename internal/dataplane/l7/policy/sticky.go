@@ -1,0 +1,238 @@
+package policy
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// InsertedCookie is the cookie of mode insert. Source: the vendor's FAQ on
+// session persistence.
+const InsertedCookie = "SERVERID"
+
+// A mark in a cookie names a server and the time of its making, in seconds:
+//
+//	tag 8 bytes | time 4 bytes | HMAC-SHA256 of both, cut to 12 bytes
+//
+// in base64, which makes 32 characters. The tag is a keyed hash of the server's
+// ID and address, so that clients learn nothing of either.
+const (
+	tagSize  = 8
+	markBody = tagSize + 4
+	markSize = markBody + 12
+	markText = markSize * 4 / 3
+	// markEnd stands between the mark and the server's value.
+	markEnd = '.'
+)
+
+type tag [tagSize]byte
+
+// sticky keeps the sessions of one target on their servers.
+type sticky struct {
+	insert  bool
+	name    string // of the cookie
+	timeout int64  // seconds, for insert
+	key     [sha256.Size]byte
+	hashers sync.Pool // of *hasher
+	pool    *pool.Pool
+	table   atomic.Pointer[tagTable]
+}
+
+// tagTable are the tags of the members that may have traffic.
+type tagTable struct {
+	members []*pool.Member // what pool.Usable gave
+	byTag   map[tag]*pool.Member
+	tags    map[*pool.Member]tag
+}
+
+// listenerKey derives the key for the cookies of one listener.
+func listenerKey(secret []byte, id spec.FrontendID) (key [sha256.Size]byte) {
+	h := hmac.New(sha256.New, secret)
+	fmt.Fprintf(h, "session cookie\x00%s\x00%s\x00%d", id.Instance, id.Protocol, id.Port)
+	h.Sum(key[:0])
+	return key
+}
+
+// newSticky returns nil when sessions are not kept.
+func newSticky(o *spec.Sticky, p *pool.Pool, key [sha256.Size]byte) *sticky {
+	if o == nil || p == nil {
+		return nil
+	}
+	s := &sticky{name: o.Cookie, key: key, pool: p}
+	if o.Mode == spec.StickyInsert {
+		s.insert, s.name, s.timeout = true, InsertedCookie, max(1, int64(o.Timeout/time.Second))
+	}
+	s.hashers.New = func() any { return &hasher{h: hmac.New(sha256.New, s.key[:])} }
+	return s
+}
+
+// hasher is reused, so that a request allocates nothing.
+type hasher struct {
+	h   hash.Hash
+	in  [markBody + 1]byte
+	out [sha256.Size]byte
+}
+
+// sum hashes a text for a purpose.
+func (s *sticky) sum(purpose byte, text []byte) (out [sha256.Size]byte) {
+	h := s.hashers.Get().(*hasher)
+	h.h.Reset()
+	h.in[0] = purpose
+	h.h.Write(h.in[:1])
+	for len(text) > 0 { // by way of our array, so that text need not be on the heap
+		n := copy(h.in[1:], text)
+		h.h.Write(h.in[1 : 1+n])
+		text = text[n:]
+	}
+	h.h.Sum(h.out[:0])
+	out = h.out
+	s.hashers.Put(h)
+	return out
+}
+
+// The purposes of hashes.
+const (
+	forTag  = 't'
+	forMark = 'm'
+)
+
+func (s *sticky) tagOf(m *pool.Member) (t tag) {
+	sum := s.sum(forTag, []byte(m.ID()+"\x00"+m.String()))
+	copy(t[:], sum[:])
+	return t
+}
+
+// tags returns the table for the members as they are now.
+func (s *sticky) tags() *tagTable {
+	members := s.pool.Usable()
+	t := s.table.Load()
+	if t != nil && len(t.members) == len(members) && (len(members) == 0 || &t.members[0] == &members[0]) {
+		return t
+	}
+	next := &tagTable{members: members, byTag: make(map[tag]*pool.Member, len(members)), tags: make(map[*pool.Member]tag, len(members))}
+	for _, m := range members {
+		var of tag
+		var known bool
+		if t != nil {
+			of, known = t.tags[m]
+		}
+		if !known {
+			of = s.tagOf(m)
+		}
+		next.byTag[of], next.tags[m] = m, of
+	}
+	s.table.Store(next)
+	return next
+}
+
+// read finds the mark in a Cookie header and takes it into the plan.
+func (s *sticky) read(p *Plan, cookies []byte, now int64) {
+	p.sticky, p.now, p.renew = s, now, true
+	for from := 0; from < len(cookies); {
+		start, end, next := cookieValue(cookies, from, s.name)
+		if start < 0 {
+			return
+		}
+		from = next
+		if s.readMark(p, cookies[start:end], now) {
+			if !s.insert {
+				p.Cut = [2]int{start, start + markText + 1}
+			}
+			return
+		}
+	}
+}
+
+// readMark tells whether a value is one of ours. Then it may still be too old,
+// or of a server that is not to be had.
+func (s *sticky) readMark(p *Plan, value []byte, now int64) bool {
+	if s.insert && len(value) != markText || !s.insert && (len(value) <= markText || value[markText] != markEnd) {
+		return false
+	}
+	var mark [markSize]byte
+	if n, err := marking.Decode(mark[:], value[:markText]); err != nil || n != markSize {
+		return false
+	}
+	if sum := s.sum(forMark, mark[:markBody]); !hmac.Equal(sum[:markSize-markBody], mark[markBody:]) {
+		return false
+	}
+	if s.insert {
+		age := now - int64(binary.BigEndian.Uint32(mark[tagSize:]))
+		if age > s.timeout {
+			return true
+		}
+		p.renew = age > 0 && age >= s.timeout/renewals
+	}
+	p.Member = s.tags().byTag[tag(mark[:tagSize])]
+	return true
+}
+
+// renewals is how often in its lifetime the cookie of a busy session is given
+// anew: the timeout is for idle ones, but most answers carry no cookie.
+const renewals = 10
+
+var marking = base64.RawURLEncoding.Strict()
+
+// appendMark appends the mark of a member.
+func (s *sticky) appendMark(dst []byte, m *pool.Member, now int64) []byte {
+	of, known := s.tags().tags[m]
+	if !known {
+		of = s.tagOf(m)
+	}
+	var mark [markSize]byte
+	copy(mark[:], of[:])
+	binary.BigEndian.PutUint32(mark[tagSize:], uint32(now))
+	sum := s.sum(forMark, mark[:markBody])
+	copy(mark[markBody:], sum[:])
+	return marking.AppendEncode(dst, mark[:])
+}
+
+// Pick returns the server that the session is on, else one that the scheduler
+// chooses; nil when there is none.
+func (p *Plan) Pick() *pool.Member {
+	if p.Member != nil && p.Member.Usable() {
+		return p.Member
+	}
+	return p.Pool.Pick(p.Key)
+}
+
+// Mark is what an answer has to carry for the session to stay where it is.
+type Mark struct {
+	// Line is a header line to add, with its CRLF.
+	Line []byte
+	// Prefix is what to put in front of the value of Cookie where the server sets
+	// it.
+	Cookie string
+	Prefix []byte
+}
+
+// AppendMark says what the answer of a server with the given status has to
+// carry. It appends to dst what Mark refers to, and returns that for reuse.
+func (p *Plan) AppendMark(dst []byte, status int, m *pool.Member) (Mark, []byte) {
+	s := p.sticky
+	switch {
+	case s == nil:
+		return Mark{}, dst
+	case !s.insert:
+		from := len(dst)
+		dst = append(s.appendMark(dst, m, p.now), markEnd)
+		return Mark{Cookie: s.name, Prefix: dst[from:]}, dst
+	case status/100 == 4 || m == p.Member && !p.renew:
+		// The vendor documents that 4xx answers get no cookie.
+		return Mark{}, dst
+	}
+	from := len(dst)
+	dst = append(dst, "Set-Cookie: "+InsertedCookie+"="...)
+	dst = s.appendMark(dst, m, p.now)
+	dst = append(dst, "; Path=/\r\n"...)
+	return Mark{Line: dst[from:]}, dst
+}

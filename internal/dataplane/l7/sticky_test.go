@@ -1,0 +1,114 @@
+package l7
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// get sends a request with a Cookie header, if not empty, and returns the
+// answer.
+func (c *client) get(path, cookie string) *message {
+	c.t.Helper()
+	if cookie != "" {
+		cookie = "Cookie: " + cookie + "\r\nX: y\r\n"
+	}
+	c.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n" + cookie + "\r\n")
+	return c.read()
+}
+
+// TestInsertedCookie follows a session: it stays on its server, across
+// connections, and moves when the server has gone.
+func TestInsertedCookie(t *testing.T) {
+	named := func(name string) *backend {
+		return answering(t, func(m *message) string {
+			if strings.Contains(m.line, "/missing") {
+				return "HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\n" + name
+			}
+			if strings.Contains(m.line, "/chunks") {
+				return "HTTP/1.1 200 OK\r\nSet-Cookie: own=1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n" + name + "\r\n0\r\n\r\n"
+			}
+			return ok(name)
+		})
+	}
+	b1, b2 := named("1"), named("2")
+	p := newProxy(t, spec.HTTPOptions{Sticky: &spec.Sticky{Mode: spec.StickyInsert, Timeout: time.Hour}}, target(b1), target(b2))
+	c := p.dial()
+	if m := c.get("/missing", ""); m.header("Set-Cookie") != nil {
+		t.Errorf("a 404 carries %q", m.header("Set-Cookie"))
+	}
+	first := c.get("/chunks", "")
+	set := first.header("Set-Cookie")
+	if len(set) != 2 || set[0] != "own=1" || !strings.HasPrefix(set[1], "SERVERID=") || !strings.HasSuffix(set[1], "; Path=/") {
+		t.Fatalf("cookies %q", set)
+	}
+	cookie, _, _ := strings.Cut(set[1], ";")
+	for range 6 {
+		c := p.dial()
+		for range 3 {
+			m := c.get("/", "own=1; "+cookie)
+			if string(m.body) != string(first.body) || m.header("Set-Cookie") != nil {
+				t.Fatalf("%s answers, cookies %q", m.body, m.header("Set-Cookie"))
+			}
+		}
+	}
+	mine := b1
+	if string(first.body) == "2" {
+		mine = b2
+	}
+	for _, head := range mine.seen()[1:] {
+		if strings.Contains(head, "GET / ") && !strings.Contains(head, "\r\nCookie: own=1; "+cookie+"\r\n") {
+			t.Errorf("the server sees %q", head)
+		}
+	}
+	// The server is still in the group, but nobody listens any more.
+	mine.close()
+	m := p.dial().get("/", cookie)
+	if string(m.body) == string(first.body) || len(m.header("Set-Cookie")) != 1 {
+		t.Fatalf("%s answers, cookies %q", m.body, m.header("Set-Cookie"))
+	}
+	cookie, _, _ = strings.Cut(m.header("Set-Cookie")[0], ";")
+	if again := p.dial().get("/", cookie); string(again.body) != string(m.body) || again.header("Set-Cookie") != nil {
+		t.Errorf("%s answers, cookies %q", again.body, again.header("Set-Cookie"))
+	}
+}
+
+// TestServersCookie: the client's cookie carries our mark, the application sees
+// nothing of it.
+func TestServersCookie(t *testing.T) {
+	named := func(name string) *backend {
+		return answering(t, func(m *message) string {
+			set := ""
+			if strings.Contains(m.line, "/login") {
+				set = "Set-Cookie: lang=en\r\nSet-Cookie: SID=app-" + name + "; Path=/; HttpOnly\r\nset-cookie: SIDE=x\r\n"
+			}
+			return "HTTP/1.1 200 OK\r\n" + set + "Content-Length: 1\r\n\r\n" + name
+		})
+	}
+	b1, b2 := named("1"), named("2")
+	p := newProxy(t, spec.HTTPOptions{Sticky: &spec.Sticky{Mode: spec.StickyServer, Cookie: "SID"}}, target(b1), target(b2))
+	c := p.dial()
+	if m := c.get("/", ""); m.header("Set-Cookie") != nil {
+		t.Errorf("cookies %q", m.header("Set-Cookie"))
+	}
+	first := c.get("/login", "")
+	name := string(first.body)
+	set := first.header("Set-Cookie")
+	if len(set) != 3 || set[0] != "lang=en" || set[2] != "SIDE=x" || !strings.HasPrefix(set[1], "SID=") || !strings.HasSuffix(set[1], ".app-"+name+"; Path=/; HttpOnly") {
+		t.Fatalf("cookies %q", set)
+	}
+	cookie, _, _ := strings.Cut(set[1], ";")
+	for range 6 {
+		if m := c.get("/private", "lang=en; "+cookie+"; z=1"); string(m.body) != name {
+			t.Fatalf("%s answers", m.body)
+		}
+	}
+	seen := append(b1.seen(), b2.seen()...)
+	for _, head := range seen {
+		if strings.Contains(head, "/private") && !strings.Contains(head, "\r\nCookie: lang=en; SID=app-"+name+"; z=1\r\nX: y\r\n") {
+			t.Errorf("the server sees %q", head)
+		}
+	}
+}

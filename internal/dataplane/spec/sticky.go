@@ -1,0 +1,21 @@
+package spec
+
+import "time"
+
+// StickyMode is where the cookie of a sticky session comes from.
+type StickyMode string
+
+// The modes.
+const (
+	StickyInsert StickyMode = "insert" // we add it
+	StickyServer StickyMode = "server" // the server sets it, and we mark it
+)
+
+// Sticky keeps a session on the server that has begun it.
+type Sticky struct {
+	Mode StickyMode
+	// Timeout ends a session that has been idle so long; for StickyInsert. The
+	// cookie of a server lasts as long as the server says.
+	Timeout time.Duration
+	Cookie  string // the server's cookie, for StickyServer
+}
