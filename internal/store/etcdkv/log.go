@@ -27,6 +27,18 @@ type logCore struct {
 	quiet   *atomic.Bool
 }
 
+// startNoise is what etcd calls an error in the first seconds of every new
+// store, when no snapshot has told it the storage version yet; it tries again
+// until one has.
+const startNoise = "failed to update storage version"
+
+func (c *logCore) levelOf(e zapcore.Entry) slog.Level {
+	if e.Message == startNoise {
+		return slog.LevelDebug
+	}
+	return c.level(e.Level)
+}
+
 func (c *logCore) level(l zapcore.Level) slog.Level {
 	switch {
 	case l >= zapcore.DPanicLevel: // the process ends: never quiet
@@ -51,7 +63,7 @@ func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
 
 // Check implements zapcore.Core.
 func (c *logCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.handler.Enabled(context.Background(), c.levelOf(e)) {
 		return ce.AddCore(e, c)
 	}
 	return ce
@@ -59,7 +71,7 @@ func (c *logCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 
 // Write implements zapcore.Core.
 func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	r := slog.NewRecord(e.Time, c.level(e.Level), e.Message, 0)
+	r := slog.NewRecord(e.Time, c.levelOf(e), e.Message, 0)
 	r.AddAttrs(attrsOf(fields)...)
 	return c.handler.Handle(context.Background(), r)
 }
