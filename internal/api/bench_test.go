@@ -26,7 +26,7 @@ func crowd(b *testing.B, n int) (*world, []slb.LoadBalancerID) {
 				addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 				server := slb.ServerID(fmt.Sprintf("i-%d", i))
 				tx.Servers.Put(&slb.Server{ID: server, Addresses: []netip.Addr{addr}, Status: slb.ServerRunning})
-				tx.LoadBalancers.Put(&slb.LoadBalancer{ID: id, Name: "web", Status: slb.Active, Address: addr, AddressIPVersion: slb.IPv4,
+				tx.LoadBalancers.Put(&slb.LoadBalancer{ID: id, Name: fmt.Sprint("web-", i), Tags: []slb.Tag{{Key: "team", Value: "web"}, {Key: "service", Value: fmt.Sprint(i)}}, Status: slb.Active, Address: addr, AddressIPVersion: slb.IPv4,
 					BackendServers: []slb.BackendServer{{ServerID: server, Weight: 100, Type: slb.ECS}, {ServerID: "i-0", Weight: 100, Type: slb.ECS}}})
 				tx.Listeners.Put(slb.NewTCPListener(id, 9000))
 				tx.Listeners.Put(slb.NewHTTPListener(id, 80))
@@ -90,6 +90,34 @@ func BenchmarkDescribeLoadBalancersByID(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkDescribeLoadBalancersBy finds one instance by what a controller
+// searches for.
+func BenchmarkDescribeLoadBalancersBy(b *testing.B) {
+	value := func(i int) *string { s := fmt.Sprint(i); return &s }
+	for name, fill := range map[string]func(p *describeLoadBalancersParams, i int){
+		"name": func(p *describeLoadBalancersParams, i int) { p.LoadBalancerNames = fmt.Sprint("web-", i) },
+		"tag":  func(p *describeLoadBalancersParams, i int) { p.TagsJSON = []tagJSON{{"service", value(i)}} },
+		"tags": func(p *describeLoadBalancersParams, i int) {
+			p.Tags = []tagParam{{Key: "team"}, {"service", value(i)}}
+		},
+	} {
+		for _, n := range crowds {
+			b.Run(fmt.Sprint(name, "/", n), func(b *testing.B) {
+				w, _ := crowd(b, n)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					p := &describeLoadBalancersParams{RegionID: "cn-hangzhou", PageNumber: 1, PageSize: 50}
+					fill(p, i%n)
+					r, err := w.server.describeLoadBalancers(context.Background(), p)
+					if err != nil || r.TotalCount != 1 {
+						b.Fatal(r, err)
+					}
+				}
+			})
+		}
 	}
 }
 

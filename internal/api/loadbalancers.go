@@ -162,8 +162,8 @@ func serversAt(state *slb.State, addrs map[netip.Addr]bool) map[slb.ServerID]boo
 	return out
 }
 
-// each yields the matches in the order of ids. An id, a server or an address
-// leads straight to the candidates.
+// each yields the matches in the order of ids. An id, a server, an address, a
+// name or a tag leads straight to the candidates.
 func (f *listFilter) each(yield func(*slb.LoadBalancer)) {
 	switch {
 	case f.ids != nil:
@@ -183,10 +183,42 @@ func (f *listFilter) each(yield func(*slb.LoadBalancer)) {
 		}
 		slices.Sort(ids)
 		f.among(ids, yield)
+	case f.names != nil:
+		var ids []string
+		for _, name := range f.names {
+			for _, id := range f.state.Named(name) {
+				ids = append(ids, string(id))
+			}
+		}
+		slices.Sort(ids)
+		f.among(ids, yield)
+	case len(f.tags) > 0:
+		ids := f.rarestTag()
+		slices.Sort(ids)
+		f.among(ids, yield)
 	default:
 		for _, lb := range f.state.LoadBalancers.All() {
 			if f.match(lb) {
 				yield(lb)
+			}
+		}
+	}
+}
+
+// rarestTag are the instances that fulfil the condition on tags which the fewest
+// do; a tag that all instances have says little.
+func (f *listFilter) rarestTag() []string {
+	// A little of each, then more of each, until one has come to its end.
+	for limit := 16; ; limit *= 4 {
+		for _, condition := range f.tags {
+			var ids []string
+			for id := range f.state.WithTag(slb.TagInstance, condition.key, condition.value) {
+				if ids = append(ids, id); len(ids) == limit {
+					break
+				}
+			}
+			if len(ids) < limit {
+				return ids
 			}
 		}
 	}

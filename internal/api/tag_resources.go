@@ -174,7 +174,7 @@ func candidates(state *slb.State, p *listTagResourcesParams, filters []tagFilter
 			}
 		}
 	case len(filters) > 0:
-		for _, key := range taggedKeys(state, p.ResourceType, filters[0]) {
+		for key := range state.WithTag(p.ResourceType, filters[0].key, filters[0].value) {
 			for thing := range taggedFrom(state, p.ResourceType, key) {
 				if thing.key == key {
 					found = append(found, thing)
@@ -187,14 +187,6 @@ func candidates(state *slb.State, p *listTagResourcesParams, filters []tagFilter
 	}
 	slices.SortFunc(found, func(a, b taggedThing) int { return strings.Compare(a.id, b.id) })
 	return slices.Values(slices.CompactFunc(found, func(a, b taggedThing) bool { return a.id == b.id }))
-}
-
-// taggedKeys are the keys of the resources of a type that fulfil a condition.
-func taggedKeys(state *slb.State, t slb.TaggedType, f tagFilter) []string {
-	if f.value == nil {
-		return state.TaggedKey(t, f.key)
-	}
-	return state.Tagged(t, f.key, *f.value)
 }
 
 // writeToken makes a NextToken of the last thing told. It survives changes: the

@@ -1,6 +1,7 @@
 package slb
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -84,13 +85,22 @@ func (s *State) DomainExtensionsUsing(certificate string) []*DomainExtension {
 
 // Tagged returns the keys of the resources of a type that carry a tag.
 func (s *State) Tagged(t TaggedType, key, value string) []string {
-	return slices.Collect(s.found(indexTag, string(t), key, value))
+	return slices.Collect(s.WithTag(t, key, &value))
 }
 
 // TaggedKey returns the keys of the resources of a type that carry a tag of
 // that key, whatever its value.
 func (s *State) TaggedKey(t TaggedType, key string) []string {
-	return slices.Collect(s.found(indexTag, string(t), key))
+	return slices.Collect(s.WithTag(t, key, nil))
+}
+
+// WithTag yields the keys of the resources of a type that carry a tag; a nil
+// value stands for any.
+func (s *State) WithTag(t TaggedType, key string, value *string) iter.Seq[string] {
+	if value == nil {
+		return s.found(indexTag, string(t), key)
+	}
+	return s.found(indexTag, string(t), key, *value)
 }
 
 // Named returns the instances of that name.
