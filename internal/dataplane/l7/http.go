@@ -236,6 +236,7 @@ func (h *HTTP) Close(ctx context.Context) error {
 	}
 	<-h.accepted
 	h.eachPort((*loopPort).close)
+	h.eachPort((*loopPort).interruptIdle)
 	h.each((*conn).interruptIdle)
 	done := make(chan struct{})
 	go func() {

@@ -143,7 +143,11 @@ func (x *loopExchange) deliver(b *block) bool {
 
 	from, to, err := x.take(b, headRoom+resp.Len(), x.have-resp.Len(), &x.reusable)
 	start := from - len(r.head)
-	if err != nil || start < 0 { // no head grows by more than headRoom
+	if start < 0 && err == nil && to-start <= len(b) { // it grew by more than headRoom
+		to = len(r.head) + copy(b[len(r.head):], b[from:to])
+		start = 0
+	}
+	if err != nil || start < 0 {
 		x.fail(502)
 		return false
 	}

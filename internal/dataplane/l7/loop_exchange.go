@@ -130,8 +130,9 @@ func (x *loopExchange) connect() bool {
 			break
 		}
 		// It is read first: one that has something to say before it is asked, its
-		// end included, is of no use.
-		if s.quiet() {
+		// end included, is of no use. What was read empty a moment ago need not be
+		// read again, if the request can be repeated should it have ended since.
+		if x.replayable && x.r.loop.Now()-s.since < keptFresh || s.quiet() {
 			n, errno := sock.Send(int(s.fd), x.out)
 			if errno == 0 || errno == syscall.EAGAIN {
 				x.kept = true

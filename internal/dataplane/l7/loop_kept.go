@@ -22,6 +22,10 @@ type lane struct {
 	n           int
 }
 
+// keptFresh is how long a connection counts as just read. It is about a turn of
+// a busy loop.
+const keptFresh = int64(500 * time.Microsecond)
+
 // keptSweep is how often those are looked for that are idle for too long or
 // whose members are not to be used any more.
 const keptSweep = time.Second

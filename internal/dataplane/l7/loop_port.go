@@ -115,7 +115,7 @@ func (p *loopPort) begin(fd int, remote netip.AddrPort) {
 	p.fresh = nil
 }
 
-// close stops accepting and ends the connections that are between requests.
+// close stops accepting.
 func (p *loopPort) close() {
 	if p.fd >= 0 {
 		p.r.loop.Disarm(&p.pause)
@@ -124,6 +124,10 @@ func (p *loopPort) close() {
 		p.fd = -1
 		p.r.loop.Budget.Give(1)
 	}
+}
+
+// interruptIdle ends the connections that are between requests.
+func (p *loopPort) interruptIdle() {
 	p.each(func(c *loopClient) {
 		if c.interruptible() {
 			c.end(sock.Close)
