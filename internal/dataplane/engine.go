@@ -37,6 +37,9 @@ type Options struct {
 	// DrainTimeout is how long requests on a frontend that was taken away may
 	// take to finish; 0: DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// Secret keys the cookies of sticky sessions, which live as long as it does.
+	// nil: one of the engine's own.
+	Secret []byte
 }
 
 // Engine runs load balancers. All methods are safe for concurrent use; changes
@@ -81,7 +84,7 @@ func New(o Options) *Engine {
 		e.drain = DefaultDrainTimeout
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes})
-	e.engines = engines{log: e.log, loops: o.Loops}
+	e.engines = engines{log: e.log, loops: o.Loops, secret: o.Secret}
 	e.builders = e.engines.builders()
 	return e
 }

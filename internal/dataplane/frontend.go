@@ -42,8 +42,9 @@ func (e *Engine) build(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, ru
 // its first frontend, so that a node pays for what it uses, and a part that
 // cannot start is an error of the frontends that want it.
 type engines struct {
-	log   *slog.Logger
-	loops int
+	log    *slog.Logger
+	loops  int
+	secret []byte // of sticky sessions
 
 	mu sync.Mutex
 	l4 *l4.Engine
@@ -109,7 +110,7 @@ func (e *engines) layer7() *l7.Engine {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.l7 == nil {
-		e.l7 = l7.NewEngine(l7.Options{Logger: e.log})
+		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Secret: e.secret})
 	}
 	return e.l7
 }

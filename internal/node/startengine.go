@@ -13,7 +13,7 @@ import (
 
 // startEngine starts the data plane, empty.
 func (n *Node) startEngine(context.Context) error {
-	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane")})
+	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane"), Secret: n.sealer.Derive("session cookies")})
 	n.onStop("data plane", n.engine.Close)
 	return nil
 }

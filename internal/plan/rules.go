@@ -7,8 +7,8 @@ import (
 
 // rules returns the forwarding rules of an HTTP or HTTPS listener and the pools they send to.
 // A pool occurs once, however many rules share it, and may be the listener's
-// own.
-func rules(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) ([]spec.Rule, []spec.Pool) {
+// own. Rules without settings of their own have the listener's stickiness.
+func rules(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener, listenerSticky *spec.Sticky) ([]spec.Rule, []spec.Pool) {
 	if l.Redirects() {
 		return nil, nil
 	}
@@ -18,7 +18,11 @@ func rules(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) ([]spec.Rule, []
 	for _, r := range s.RulesOf(l.Key()) {
 		as := asListener(l, r)
 		id := rulePoolID(as, r)
-		out = append(out, spec.Rule{ID: r.ID, Domain: r.Domain, Path: r.URL, Pool: id})
+		rule := spec.Rule{ID: r.ID, Domain: r.Domain, Path: r.URL, Pool: id, Sticky: listenerSticky}
+		if ownSettings(r) {
+			rule.Sticky = sticky(r.StickySession, r.StickySessionType, r.CookieTimeout, r.Cookie)
+		}
+		out = append(out, rule)
 		if !seen[id] {
 			seen[id] = true
 			p := pool(s, lb, as, vServerGroup(s, r.VServerGroupID))

@@ -36,6 +36,7 @@ var (
 type Sealer struct {
 	aead cipher.AEAD
 	head [sealHead]byte
+	root [sha256.Size]byte // of Derive
 }
 
 // NewSealer takes a key of 32 bytes.
@@ -51,7 +52,7 @@ func NewSealer(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sealer{aead: aead}
+	s := &Sealer{aead: aead, root: deriveRoot(key)}
 	s.head[0] = sealFormat
 	// The fingerprint tells an exchanged key from a damaged text. It is no help in
 	// finding a random key.
