@@ -90,6 +90,43 @@ tcp:83 i-1 10.0.0.1:8080 unavailable
 	}
 }
 
+// TestHealthOfRules: rules that share a pool add nothing, others add what
+// differs.
+func TestHealthOfRules(t *testing.T) {
+	on := func(l *slb.Listener) { l.HealthCheck.Enabled = true }
+	rule := func(id, group string, sync slb.Switch, check bool) *slb.Rule {
+		return &slb.Rule{ID: id, LoadBalancerID: "lb", ListenerPort: 80, URL: "/" + id, VServerGroupID: group, ListenerSync: sync, HealthCheck: slb.HealthCheck{Enabled: check}}
+	}
+	group := func(id string, servers ...slb.ServerID) *slb.VServerGroup {
+		g := &slb.VServerGroup{ID: id, LoadBalancerID: "lb"}
+		for _, s := range servers {
+			g.Servers = append(g.Servers, slb.GroupServer{ServerID: s, Port: 80, Weight: 1})
+		}
+		return g
+	}
+	s := stateOf(balancer("lb", "127.1.0.1"), server("i-1", "10.0.0.1"), server("i-2", "10.0.0.2"), server("i-3", "10.0.0.3"),
+		listener("lb", slb.HTTP, 80, on, func(l *slb.Listener) { l.VServerGroupID = "rsp-1" }), listener("lb", slb.HTTP, 81),
+		group("rsp-1", "i-1"), group("rsp-2", "i-2", "i-3"),
+		rule("rule-1", "rsp-1", slb.On, false), rule("rule-2", "rsp-2", slb.On, false), rule("rule-3", "rsp-2", slb.On, false),
+		rule("rule-4", "rsp-2", slb.Off, true), rule("rule-5", "rsp-1", slb.Off, false))
+	fact := func(pool, id, addr string, h spec.Health) spec.TargetFacts {
+		return spec.TargetFacts{Pool: pool, Target: id, Addr: netip.MustParseAddrPort(addr), Health: h}
+	}
+	facts := []spec.TargetFacts{
+		fact("lb/rsp-1:80-http", "i-1", "10.0.0.1:80", spec.HealthUp),
+		fact("lb/rsp-2:80-http", "i-2", "10.0.0.2:80", spec.HealthUp), fact("lb/rsp-2:80-http", "i-3", "10.0.0.3:80", spec.HealthUp),
+		fact("lb/rsp-2:80-http:rule-4", "i-2", "10.0.0.2:80", spec.HealthUp), fact("lb/rsp-2:80-http:rule-4", "i-3", "10.0.0.3:80", spec.HealthDown),
+	}
+	var got []string
+	for _, r := range ServerHealth(s, "lb", facts) {
+		got = append(got, fmt.Sprintf("%d %s %s", r.ListenerPort, r.ServerID, r.Status))
+	}
+	want := []string{"80 i-1 normal", "80 i-2 normal", "80 i-3 normal", "80 i-3 abnormal", "80 i-1 unavailable"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows differ (-want +got):\n%s", diff)
+	}
+}
+
 func TestGroupsAffect(t *testing.T) {
 	s := groupState()
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,10 @@ func codes(names []string) uint8 {
 // ordered by listener and then as the servers stand in the group. facts are
 // what the data plane saw of the load balancer's pools.
 //
+// The groups of forwarding rules follow the listener's own. Rows do not tell of
+// which rule they are, so that equal ones are one; two of one server differ if
+// rules check it with different results.
+//
 // Stopped listeners and inactive instances have rows too: no check runs for
 // them, which is what the state unavailable says. Redirects have none, as they
 // have no servers.
@@ -110,23 +115,48 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 		if l.Protocol.IsL7() && l.Redirects() {
 			continue
 		}
-		g := groupOf(s, lb, l)
-		for i := range g.servers {
-			b := &g.servers[i]
-			t := g.target(s, lb, b)
-			health := seen[targetKey{poolID(l), spec.Target{ID: t.ID, Addr: t.Addr}}]
-			rows = append(rows, slb.ServerHealth{
-				ListenerPort: l.Port,
-				Protocol:     l.Protocol,
-				ServerID:     b.ServerID,
-				Port:         b.Port,
-				ServerIP:     t.Addr.Addr(),
-				Type:         b.Type,
-				Status:       status(lb, l, &t, health),
-			})
+		first := len(rows)
+		for _, u := range usesOf(s, lb, l) {
+			for i := range u.group.servers {
+				b := &u.group.servers[i]
+				t := u.group.target(s, lb, b)
+				health := seen[targetKey{u.pool, spec.Target{ID: t.ID, Addr: t.Addr}}]
+				row := slb.ServerHealth{
+					ListenerPort: l.Port,
+					Protocol:     l.Protocol,
+					ServerID:     b.ServerID,
+					Port:         b.Port,
+					ServerIP:     t.Addr.Addr(),
+					Type:         b.Type,
+					Status:       status(lb, u.as, &t, health),
+				}
+				if u.as == l || !slices.Contains(rows[first:], row) {
+					rows = append(rows, row)
+				}
+			}
 		}
 	}
 	return rows
+}
+
+// use is a group as a listener, or one of its rules, sends to it.
+type use struct {
+	as    *slb.Listener // with the settings that count
+	pool  string
+	group group
+}
+
+// usesOf lists the listener's own group and those of its rules, each pool once.
+func usesOf(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener) []use {
+	out := []use{{l, poolID(l), groupOf(s, lb, l)}}
+	for _, r := range s.RulesOf(l.Key()) {
+		as := asListener(l, r)
+		id := rulePoolID(as, r)
+		if !slices.ContainsFunc(out, func(u use) bool { return u.pool == id }) {
+			out = append(out, use{as, id, vServerGroup(s, r.VServerGroupID)})
+		}
+	}
+	return out
 }
 
 type targetKey struct {

@@ -87,15 +87,3 @@ func TestRulesOfRedirect(t *testing.T) {
 		t.Errorf("frontend %+v, %d pools", f.HTTP, len(inst.Pools))
 	}
 }
-
-// DescribeHealthStatus tells of listeners; the health of rules is apart.
-func TestHealthOfRules(t *testing.T) {
-	at := Instance(ruleState(), "lb").Pools[0].Targets[0].Addr
-	rows := ServerHealth(ruleState(), "lb", []spec.TargetFacts{
-		{Pool: "lb/rsp-a:80-http", Target: "i-1", Addr: at, Health: spec.HealthDown},
-		{Pool: "lb/rsp-a:80-http:rule-5", Target: "i-1", Addr: at, Health: spec.HealthUp},
-	})
-	if len(rows) != 1 || rows[0].Status != slb.HealthAbnormal {
-		t.Errorf("rows %+v", rows)
-	}
-}
