@@ -8,6 +8,7 @@ type effect string
 const (
 	works       effect = "works"
 	storedOnly  effect = "stored only"  // checked, kept, told in answers
+	layer4Only  effect = "on layer 4"   // works for TCP and UDP, stored for HTTP and HTTPS
 	checkedOnly effect = "checked only" // not even kept
 	passedOver  effect = "passed over"  // any value, no effect, not told
 	refused     effect = "refused"
@@ -18,6 +19,7 @@ const (
 	nothingBilled = "nothing is billed"
 	justNames     = "zones and groups are names here"
 	consoleOnly   = "it binds the console alone"
+	notOnLayer7   = "HTTP and HTTPS listeners do not enforce it yet"
 	notYet        = "the data plane does not enforce it yet"
 )
 
@@ -35,8 +37,8 @@ var effects = []struct {
 	{"CreateLoadBalancer", "PayType", storedOnly, nothingBilled},
 	{"CreateLoadBalancer", "InternetChargeType", storedOnly, nothingBilled},
 	{"CreateLoadBalancer", "InstanceChargeType", storedOnly, nothingBilled},
-	{"CreateLoadBalancer", "LoadBalancerSpec", storedOnly, notYet},
-	{"CreateLoadBalancer", "Bandwidth", storedOnly, notYet},
+	{"CreateLoadBalancer", "LoadBalancerSpec", layer4Only, notOnLayer7},
+	{"CreateLoadBalancer", "Bandwidth", layer4Only, notOnLayer7},
 	{"CreateLoadBalancer", "MasterZoneId", storedOnly, justNames},
 	{"CreateLoadBalancer", "SlaveZoneId", storedOnly, justNames},
 	{"CreateLoadBalancer", "ModificationProtectionStatus", storedOnly, consoleOnly},
@@ -44,12 +46,12 @@ var effects = []struct {
 	{"SetLoadBalancerModificationProtection", "ModificationProtectionStatus", storedOnly, consoleOnly},
 	{"SetLoadBalancerModificationProtection", "ModificationProtectionReason", storedOnly, consoleOnly},
 
-	{"ModifyLoadBalancerInstanceSpec", "LoadBalancerSpec", storedOnly, notYet},
+	{"ModifyLoadBalancerInstanceSpec", "LoadBalancerSpec", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerInstanceChargeType", "InstanceChargeType", storedOnly, nothingBilled},
-	{"ModifyLoadBalancerInstanceChargeType", "LoadBalancerSpec", storedOnly, notYet},
+	{"ModifyLoadBalancerInstanceChargeType", "LoadBalancerSpec", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerInstanceChargeType", "Bandwidth", passedOver, nothingBilled},
 	{"ModifyLoadBalancerInternetSpec", "InternetChargeType", storedOnly, nothingBilled},
-	{"ModifyLoadBalancerInternetSpec", "Bandwidth", storedOnly, notYet},
+	{"ModifyLoadBalancerInternetSpec", "Bandwidth", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerPayType", "PayType", storedOnly, nothingBilled},
 	{"MoveResourceGroup", "NewResourceGroupId", storedOnly, justNames},
 	{"MoveResourceGroup", "ResourceGroupId", passedOver, justNames},
@@ -63,20 +65,7 @@ var effects = []struct {
 	{"ModifyHighDefinationMonitor", "LogStore", storedOnly, "there is no log service here"},
 	{"DescribeHighDefinationMonitor", "Tags", checkedOnly, "no page says what they do"},
 
-	{"CreateLoadBalancerTCPListener", "Bandwidth", storedOnly, notYet},
-	{"SetLoadBalancerTCPListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerTCPListener", "ConnectionDrain", storedOnly, notYet},
-	{"SetLoadBalancerTCPListenerAttribute", "ConnectionDrain", storedOnly, notYet},
-	{"CreateLoadBalancerTCPListener", "ConnectionDrainTimeout", storedOnly, notYet},
-	{"SetLoadBalancerTCPListenerAttribute", "ConnectionDrainTimeout", storedOnly, notYet},
-	{"CreateLoadBalancerTCPListener", "ProxyProtocolV2Enabled", storedOnly, notYet},
-	{"SetLoadBalancerTCPListenerAttribute", "ProxyProtocolV2Enabled", storedOnly, notYet},
 	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, notYet},
-
-	{"CreateLoadBalancerUDPListener", "Bandwidth", storedOnly, notYet},
-	{"SetLoadBalancerUDPListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerUDPListener", "ProxyProtocolV2Enabled", storedOnly, notYet},
-	{"SetLoadBalancerUDPListenerAttribute", "ProxyProtocolV2Enabled", storedOnly, notYet},
 
 	{"CreateLoadBalancerHTTPListener", "Bandwidth", storedOnly, notYet},
 	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},

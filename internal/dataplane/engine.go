@@ -211,14 +211,13 @@ func (e *Engine) FrontendFacts() []spec.FrontendFacts {
 func (e *Engine) CanBind(addr netip.AddrPort) error { return sock.CanBind(addr) }
 
 // CanServe reports whether a frontend of the protocol could listen on addr now.
-// The error says what to do about it. Whether a UDP port is free shows when the
-// frontend is applied.
+// The error says what to do about it.
 func (e *Engine) CanServe(protocol spec.Protocol, addr netip.AddrPort) error {
 	switch {
 	case e.builders[protocol] == nil:
 		return fmt.Errorf("this version does not serve the protocol %s", protocol)
 	case protocol == spec.UDP:
-		return nil
+		return sock.CanBindUDP(addr)
 	}
 	return sock.CanBind(addr)
 }

@@ -61,6 +61,13 @@ func (e *engines) builders() map[spec.Protocol]builder {
 			}
 			return withoutRules(engine.NewTCP(f, p, limits))
 		},
+		spec.UDP: func(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, _ []*pool.Pool) (frontend, error) {
+			engine, err := e.layer4()
+			if err != nil {
+				return nil, err
+			}
+			return withoutRules(engine.NewUDP(f, p, limits))
+		},
 		spec.HTTP: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 			return orNil(e.layer7().NewHTTP(f, p, rules...))
 		},

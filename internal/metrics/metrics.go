@@ -52,9 +52,11 @@ var frontendLabels = []string{labelBalancer, labelProtocol, labelPort}
 type series struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	layer int // 0: every frontend; 7: those of layer 7
+	layer int // 0: every frontend; 7: those of layer 7; udp: those of UDP
 	value func(*spec.FrontendFacts) uint64
 }
+
+const udp = 1
 
 func frontendSeries(name, help string, kind prometheus.ValueType, layer int, value func(*spec.FrontendFacts) uint64) series {
 	return series{prometheus.NewDesc("openslb_frontend_"+name, help, frontendLabels, nil), kind, layer, value}
@@ -74,6 +76,13 @@ var frontends = []series{
 	frontendSeries("dropped_connections_total", "Client connections refused for want of a server or beyond a limit (DropConnection).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.DropConnections }),
 	frontendSeries("received_bytes_total", "Bytes received from clients (TrafficRX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesIn }),
 	frontendSeries("sent_bytes_total", "Bytes sent to clients (TrafficTX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesOut }),
+	frontendSeries("received_packets_total", "Datagrams received from clients and forwarded (PacketRX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.PacketsIn }),
+	frontendSeries("sent_packets_total", "Datagrams sent to clients (PacketTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.PacketsOut }),
+	frontendSeries("dropped_received_packets_total", "Datagrams from clients that were dropped (DropPacketRX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropPacketsIn }),
+	frontendSeries("dropped_sent_packets_total", "Datagrams to clients that were dropped (DropPacketTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropPacketsOut }),
+	frontendSeries("dropped_received_bytes_total", "Bytes from clients that were dropped (DropTrafficRX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesIn }),
+	frontendSeries("dropped_sent_bytes_total", "Bytes to clients that were dropped (DropTrafficTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesOut }),
+	frontendSeries("evicted_flows_total", "Flows that were ended before their time to make room for others.", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.EvictedFlows }),
 	frontendSeries("requests_total", "Requests received (Qps).", prometheus.CounterValue, 7, func(f *spec.FrontendFacts) uint64 { return f.Requests }),
 }
 
@@ -128,7 +137,7 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	labels := []string{f.ID.Instance, string(f.ID.Protocol), strconv.Itoa(int(f.ID.Port))}
 	layer7 := f.ID.Protocol == spec.HTTP || f.ID.Protocol == spec.HTTPS
 	for _, s := range frontends {
-		if s.layer != 7 || layer7 {
+		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == udp && f.ID.Protocol == spec.UDP {
 			out <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(s.value(f)), labels...)
 		}
 	}

@@ -33,6 +33,32 @@ var source = facts{
 	}},
 }
 
+// A UDP listener has figures of datagrams beside those of every listener.
+func TestDatagrams(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(NewCollector(facts{frontends: []spec.FrontendFacts{{
+		ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.UDP, Port: 53}, Listening: true, ActiveConnections: 1,
+		PacketsIn: 2, PacketsOut: 3, DropPacketsIn: 4, DropPacketsOut: 5, DropBytesIn: 6, DropBytesOut: 7, EvictedFlows: 8,
+	}}}))
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		m := f.GetMetric()[0]
+		got[strings.TrimPrefix(f.GetName(), "openslb_frontend_")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+	}
+	want := map[string]float64{
+		"listening": 1, "active_connections": 1, "connections_total": 0, "dropped_connections_total": 0, "received_bytes_total": 0, "sent_bytes_total": 0,
+		"received_packets_total": 2, "sent_packets_total": 3, "dropped_received_packets_total": 4, "dropped_sent_packets_total": 5,
+		"dropped_received_bytes_total": 6, "dropped_sent_bytes_total": 7, "evicted_flows_total": 8,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series differ (-want +got):\n%s", diff)
+	}
+}
+
 // The exposition is what dashboards are built on.
 func TestExposition(t *testing.T) {
 	want := `# HELP openslb_frontend_active_connections Client connections now open (ActiveConnection).

@@ -1,10 +1,12 @@
-// Package l4 forwards TCP connections on event loops.
+// Package l4 forwards TCP connections and UDP datagrams on event loops.
 //
 // Each loop has a listening socket of its own for every frontend and keeps what
 // it accepts: a connection never changes loops, needs no lock, no goroutine
 // and, in the long run, no allocation. An idle connection holds its place in a
 // slab and two descriptors, nothing else: data passes through the loop's one
-// buffer, or through a pipe lent for as long as bulk data moves.
+// buffer, or through a pipe lent for as long as bulk data moves. A flow of UDP
+// holds a place in a slab, and shares the sockets towards the servers with
+// other flows.
 package l4
 
 import (
@@ -23,8 +25,8 @@ type Options struct {
 	Logger *slog.Logger // nil: slog.Default
 	// Loops is the number of event loops; 0: one for each processor Go may use.
 	Loops int
-	// Budget limits descriptors: two for each connection and one for each
-	// frontend on each loop. nil: one of its own, from the limit of the process.
+	// Budget limits descriptors: two for each connection, up to one for each flow
+	// and one for each frontend on each loop. nil: one of its own, from the limit of the process.
 	Budget *loop.Budget
 	// ConnectTimeout is how long one server has to accept a connection before
 	// another is tried; 0: 5 s. All tries together get three times as long.
@@ -43,12 +45,19 @@ type Engine struct {
 	log            *slog.Logger
 	workers        []*worker
 	budget         *loop.Budget
+	carriers       *loop.Budget // the part of budget that UDP may use towards servers
 	connectTimeout time.Duration
 	shortage       throttle // of log lines on missing descriptors
 
 	mu        sync.Mutex
 	closed    bool
-	frontends map[*TCP]struct{}
+	frontends map[closer]struct{}
+}
+
+// closer is a frontend in the engine's hands.
+type closer interface {
+	close()                // begins it
+	gone() <-chan struct{} // tells the end of it
 }
 
 // worker is a loop with what its connections share. Only the loop uses it.
@@ -56,7 +65,9 @@ type worker struct {
 	engine *Engine
 	loop   *loop.Loop
 	conns  loop.Slab[conn]
+	flows  loop.Slab[flow]
 	stash  stash
+	udp    *datagrams // made with the first UDP frontend
 }
 
 // NewEngine starts the loops.
@@ -65,7 +76,7 @@ func NewEngine(o Options) (*Engine, error) {
 		log:            o.Logger,
 		budget:         o.Budget,
 		connectTimeout: o.ConnectTimeout,
-		frontends:      make(map[*TCP]struct{}),
+		frontends:      make(map[closer]struct{}),
 	}
 	if e.log == nil {
 		e.log = slog.Default()
@@ -80,6 +91,7 @@ func NewEngine(o Options) (*Engine, error) {
 		}
 		e.budget = b
 	}
+	e.carriers = loop.NewBudgetOf(e.budget.Limit() / 2)
 	n := o.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -104,14 +116,14 @@ func (e *Engine) Connections() int { return e.budget.Limit() / 2 }
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true
-	open := make([]*TCP, 0, len(e.frontends))
+	open := make([]closer, 0, len(e.frontends))
 	for t := range e.frontends {
 		open = append(open, t)
 	}
 	e.mu.Unlock()
 	for _, t := range open {
 		t.close()
-		<-t.done
+		<-t.gone()
 	}
 	e.closeLoops()
 }
@@ -124,7 +136,7 @@ func (e *Engine) closeLoops() {
 
 var errClosed = errors.New("layer 4 engine is closed")
 
-func (e *Engine) add(t *TCP) error {
+func (e *Engine) add(t closer) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -134,7 +146,7 @@ func (e *Engine) add(t *TCP) error {
 	return nil
 }
 
-func (e *Engine) remove(t *TCP) {
+func (e *Engine) remove(t closer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.frontends, t)

@@ -148,6 +148,8 @@ func (t *TCP) Close(ctx context.Context) error {
 	}
 }
 
+func (t *TCP) gone() <-chan struct{} { return t.done }
+
 // close begins the closing; done tells its end.
 func (t *TCP) close() {
 	t.closing.Do(func() {

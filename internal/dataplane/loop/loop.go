@@ -74,6 +74,8 @@ type Loop struct {
 	armed   int64 // when timerFD goes off; 0: it does not
 	pipes   pipes
 
+	ends []Ender // to be told at the end of this turn
+
 	wakeFD int
 	woken  bool
 	calls  []func() // taken from posted, of this turn
@@ -256,8 +258,20 @@ func (l *Loop) turn() (finished bool) {
 	if l.woken || l.called < len(l.calls) {
 		l.runPosted()
 	}
+	for n := len(l.ends); n > 0; n = len(l.ends) {
+		e := l.ends[n-1]
+		l.ends = l.ends[:n-1]
+		e.TurnEnds()
+	}
 	return true
 }
+
+// Ender is told of the end of a turn.
+type Ender interface{ TurnEnds() }
+
+// AtEnd has e told, once, when all that is ready in this turn has been handled:
+// for one that gathers what several handlers give it.
+func (l *Loop) AtEnd(e Ender) { l.ends = append(l.ends, e) }
 
 func (l *Loop) dispatch(handle Handle, events Events) {
 	s := &l.slots[uint32(handle)]

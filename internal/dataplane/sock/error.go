@@ -13,8 +13,9 @@ import (
 // BindError says why an address could not be listened on. Its text is for an
 // operator and says what to do.
 type BindError struct {
-	Addr netip.AddrPort
-	Err  error // what the system said; a syscall.Errno is within
+	Addr     netip.AddrPort
+	Datagram bool  // UDP
+	Err      error // what the system said; a syscall.Errno is within
 }
 
 // Unwrap gives the system's error, so that errors.Is(err, syscall.EADDRINUSE)
@@ -22,11 +23,14 @@ type BindError struct {
 func (e *BindError) Unwrap() error { return e.Err }
 
 func (e *BindError) Error() string {
-	cause := e.Err.Error()
+	cause, flags := e.Err.Error(), "-ltnp"
+	if e.Datagram {
+		flags = "-lunp"
+	}
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
-		return fmt.Sprintf("cannot listen on %s: the port is in use (%s); stop the program that has it (ss -ltnp 'sport = :%d' names it) or choose another port",
-			e.Addr, cause, e.Addr.Port())
+		return fmt.Sprintf("cannot listen on %s: the port is in use (%s); stop the program that has it (ss %s 'sport = :%d' names it) or choose another port",
+			e.Addr, cause, flags, e.Addr.Port())
 	case errors.Is(e.Err, syscall.EACCES):
 		return fmt.Sprintf("cannot listen on %s: ports below %d need a privilege (%s); give the program CAP_NET_BIND_SERVICE "+
 			"(AmbientCapabilities= in its systemd unit, or setcap cap_net_bind_service=+ep on the file), or set sysctl net.ipv4.ip_unprivileged_port_start=%d, or choose another port",
