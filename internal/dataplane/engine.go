@@ -20,6 +20,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/dataplane/tlsconf"
 )
 
 // DefaultDrainTimeout is how long the requests on a frontend that was taken
@@ -40,6 +41,9 @@ type Options struct {
 	// Secret keys the cookies of sticky sessions, which live as long as it does.
 	// nil: one of the engine's own.
 	Secret []byte
+	// Unseal opens the private key of a certificate, in PEM; what it returns is
+	// overwritten after use. Without it no HTTPS frontend can be opened.
+	Unseal func(id string, sealed []byte) ([]byte, error)
 }
 
 // Engine runs load balancers. All methods are safe for concurrent use; changes
@@ -84,7 +88,7 @@ func New(o Options) *Engine {
 		e.drain = DefaultDrainTimeout
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes})
-	e.engines = engines{log: e.log, loops: o.Loops, secret: o.Secret}
+	e.engines = engines{log: e.log, loops: o.Loops, secret: o.Secret, tls: tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal})}
 	e.builders = e.engines.builders()
 	return e
 }

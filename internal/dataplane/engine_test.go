@@ -444,7 +444,7 @@ func TestParallelChanges(t *testing.T) {
 func TestTablesCoverSpec(t *testing.T) {
 	e := New(Options{})
 	defer e.Close(context.Background())
-	for p, served := range map[spec.Protocol]bool{spec.TCP: true, spec.HTTP: true, spec.UDP: true, spec.HTTPS: false} {
+	for p, served := range map[spec.Protocol]bool{spec.TCP: true, spec.HTTP: true, spec.UDP: true, spec.HTTPS: true} {
 		if (e.builders[p] != nil) != served {
 			t.Errorf("%s: served is %v", p, !served)
 		}

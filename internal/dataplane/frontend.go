@@ -11,6 +11,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/dataplane/tlsconf"
 )
 
 // frontend is one listening port at run time.
@@ -45,6 +46,7 @@ type engines struct {
 	log    *slog.Logger
 	loops  int
 	secret []byte // of sticky sessions
+	tls    *tlsconf.Builder
 
 	mu sync.Mutex
 	l4 *l4.Engine
@@ -69,6 +71,9 @@ func (e *engines) builders() map[spec.Protocol]builder {
 			return withoutRules(engine.NewUDP(f, p, limits))
 		},
 		spec.HTTP: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
+			return orNil(e.layer7().NewHTTP(f, p, rules...))
+		},
+		spec.HTTPS: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 			return orNil(e.layer7().NewHTTP(f, p, rules...))
 		},
 	}
@@ -117,7 +122,7 @@ func (e *engines) layer7() *l7.Engine {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.l7 == nil {
-		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Secret: e.secret})
+		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Secret: e.secret, TLS: e.tls.Config})
 	}
 	return e.l7
 }

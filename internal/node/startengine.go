@@ -13,9 +13,14 @@ import (
 
 // startEngine starts the data plane, empty.
 func (n *Node) startEngine(context.Context) error {
-	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane"), Secret: n.sealer.Derive("session cookies")})
+	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane"), Secret: n.sealer.Derive("session cookies"), Unseal: n.unseal})
 	n.onStop("data plane", n.engine.Close)
 	return nil
+}
+
+// unseal opens the private key of a certificate for the data plane.
+func (n *Node) unseal(id string, sealed []byte) ([]byte, error) {
+	return n.sealer.Open(sealed, slb.CertificateKeyContext(id))
 }
 
 // startReconciler carries what the store holds to the data plane, and goes on
