@@ -108,6 +108,55 @@ func TestVServerGroup(t *testing.T) {
 	}
 }
 
+// TestRules: requests go where rules say, from the answer of the call on until
+// the rule is gone; what no rule is about goes to the listener's own group.
+func TestRules(t *testing.T) {
+	testutil.NoLeaks(t)
+	a, b, c := testutil.HTTPServers(t, "a")[0], testutil.HTTPServers(t, "b")[0], testutil.HTTPServers(t, "c")[0]
+	n := startNode(t)
+	n.register(a, b, c)
+	lb := n.balancer("rules")
+	groupA, groupB := lb.group(groupEntries(100, a)), lb.group(groupEntries(100, b))
+	http := lb.listenFor("HTTP", httpPort, "VServerGroupId", lb.group(groupEntries(100, c)), off...)
+	conn, err := testutil.DialHTTP(http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	from := func(host, path, want string) {
+		t.Helper()
+		r, err := conn.Do("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+		if err != nil {
+			t.Fatalf("%s%s: %v", host, path, err)
+		}
+		if got := r.Body; r.Status == 200 && got != want || r.Status != 200 && fmt.Sprint(r.Status) != want {
+			t.Errorf("%s%s: %d from %q, want %s", host, path, r.Status, got, want)
+		}
+	}
+	from("a.example.com", "/", "c")
+	var made struct {
+		Rules struct {
+			Rule []struct {
+				RuleID string `json:"RuleId"`
+			}
+		}
+	}
+	if err := lb.do("CreateRules", &made, "RegionId", node.DefaultRegion, "LoadBalancerId", lb.id, "ListenerPort", httpPort, "RuleList",
+		fmt.Sprintf(`[{'RuleName':'domain','Domain':'a.example.com','VServerGroupId':'%s'},{'RuleName':'path','Url':'/b','VServerGroupId':'%s'}]`, groupA, groupB)); err != nil {
+		t.Fatal(err)
+	}
+	from("a.example.com", "/b", "a")
+	from("A.example.com:8080", "/", "a")
+	from("other.example.com", "/b/c", "b")
+	from("other.example.com", "/", "c")
+	lb.call("SetRule", "RegionId", node.DefaultRegion, "RuleId", made.Rules.Rule[0].RuleID, "VServerGroupId", groupB)
+	from("a.example.com", "/", "b")
+	for i, want := range []string{"c", "c"} {
+		lb.call("DeleteRules", "RegionId", node.DefaultRegion, "RuleIds", `["`+made.Rules.Rule[i].RuleID+`"]`)
+		from([]string{"a.example.com", "other.example.com"}[i], []string{"/", "/b"}[i], want)
+	}
+}
+
 // TestMasterSlave: the master has all traffic while it is well, the slave while
 // it is not, and nobody is moved who is connected.
 func TestMasterSlave(t *testing.T) {
