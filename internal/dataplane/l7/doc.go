@@ -1,18 +1,35 @@
 // Package l7 is the HTTP proxy. Package h1 knows the protocol, package policy
-// decides; here are the sockets: one goroutine per client connection, its own
-// client towards the servers, timers and counters. net/http has no part in it.
+// decides; here are the sockets, our own client towards the servers, timers and
+// counters. net/http has no part in it.
 //
-// The goroutine parks in the runtime's poller. While a client is idle it holds
-// no buffer; while a server is thinking it holds the request alone. A proxied
-// keep-alive request allocates nothing and takes five system calls: read from
-// the client, look at the server connection, write, read, write.
+// # Drivers
+//
+// Two drivers move the bytes and do the same to clients and servers.
+//
+// The goroutine driver has one goroutine per client connection, which parks in
+// the runtime's poller. While a client is idle it holds no buffer; while a server
+// is thinking it holds the request alone. A proxied keep-alive request allocates
+// nothing and takes five system calls: read from the client, look at the server
+// connection, write, read, write.
+//
+// The loop driver has a few event loops, each with a listening socket of every
+// frontend, and is for plain HTTP. A request is read into the loop's one block,
+// decided and sent on in the turn in which it came, without a goroutine and
+// without waiting; an answer goes back the same way. A connection owns memory
+// only for what has to wait: a head that has not come whole, requests behind the
+// one under way, an answer the client does not take. An idle one is some 300
+// bytes and a registration. Where a request is more than a head and a body that
+// came with it (uploads, Expect, tunnels), the connection moves to a goroutine
+// with all that was read of it, and stays there. Connections to servers belong
+// to a loop.
 //
 // # Connections to servers
 //
 // They are kept per member and used again. Before a connection is used it is
 // read once without waiting: a server that closed it, or sent something
 // nobody asked for, is found out before a byte of the request is sent, and
-// another connection is taken. A request is sent a second time, on a fresh
+// another connection is taken. The loop driver leaves that out for a request that
+// may be repeated if the connection was read a moment ago. A request is sent a second time, on a fresh
 // connection and only once, when a kept connection ended without a byte of an
 // answer and either nothing of the request was sent or its method is idempotent
 // and it has no body. A failed connect moves on to another server.

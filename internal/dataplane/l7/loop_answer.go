@@ -253,8 +253,9 @@ func (x *loopExchange) sendBytes(p []byte) bool {
 		if x.b == nil {
 			x.b = getBlock()
 		}
+		c := x.c
 		x.stall(x.b, 0, copy(x.b[:], p[n:]))
-		return x.c.state != loopGone
+		return c.state != loopGone
 	}
 	return true
 }
