@@ -20,9 +20,6 @@ func (s *Server) tagActions() []rpc.Action {
 	}
 }
 
-// maxTagged is the most resources of one call. Source: TagResources.
-const maxTagged = 20
-
 // taggedParams name resources of one type.
 type taggedParams struct {
 	RegionID     string         `param:"RegionId,required"`
