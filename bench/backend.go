@@ -19,6 +19,7 @@ const (
 	roleHTTP role = iota + 1
 	roleEcho
 	roleBulk
+	roleDatagram // echo over UDP
 )
 
 // backend is the process behind the proxies.
@@ -71,6 +72,16 @@ func runBackend() error {
 			}
 		}
 	}
+	for _, h := range addrs.Hosts {
+		fd, err := receive(netip.AddrPortFrom(h, addrs.Echo))
+		if err != nil {
+			return err
+		}
+		b.listens[fd] = roleDatagram
+		if err := p.add(fd, unix.EPOLLIN); err != nil {
+			return err
+		}
+	}
 	text, err := json.Marshal(addrs)
 	if err != nil {
 		return err
@@ -96,6 +107,10 @@ func runBackend() error {
 }
 
 func (b *backend) accept(listener int, r role) {
+	if r == roleDatagram {
+		b.echo(listener)
+		return
+	}
 	for {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
@@ -107,6 +122,17 @@ func (b *backend) accept(listener int, r role) {
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		b.conns[fd] = backendConn{role: r}
+	}
+}
+
+// echo sends datagrams back where they came from.
+func (b *backend) echo(fd int) {
+	for {
+		n, from, err := unix.Recvfrom(fd, b.buf, 0)
+		if err != nil {
+			return
+		}
+		_ = unix.Sendto(fd, b.buf[:n], 0, from) // one that is lost shows in the load
 	}
 }
 

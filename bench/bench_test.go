@@ -38,6 +38,7 @@ func TestLoadAgainstBackends(t *testing.T) {
 		{"paced", loadJob{Mode: httpKeep, Addr: at(b.addrs.HTTP), Conns: 8, Rate: 1000}},
 		{"tcp new", loadJob{Mode: tcpNew, Addr: at(b.addrs.Echo), Conns: 8}},
 		{"tcp exchange", loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 8}},
+		{"udp exchange", loadJob{Mode: udpEcho, Addr: at(b.addrs.Echo), Conns: 8}},
 		{"bulk", loadJob{Mode: tcpBulk, Addr: at(b.addrs.Bulk), Conns: 2}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -24,6 +24,7 @@ const (
 	tcpNew   loadMode = "tcp-new"   // connect, one exchange, close
 	tcpEcho  loadMode = "tcp-echo"  // exchange after exchange on one connection
 	tcpBulk  loadMode = "tcp-bulk"  // ask once, then swallow
+	udpEcho  loadMode = "udp-echo"  // exchange after exchange from one port
 )
 
 // loadJob is handed to the load helper.
@@ -103,7 +104,7 @@ func runLoad(job loadJob) error {
 		l.message = keepRequest
 	case httpNew:
 		l.message = lastRequest
-	case tcpNew, tcpEcho, tcpBulk:
+	case tcpNew, tcpEcho, tcpBulk, udpEcho:
 		l.message = exchange
 	default:
 		return fmt.Errorf("unknown mode %q", job.Mode)
@@ -211,7 +212,7 @@ func (l *load) fault(what string, err error) {
 // already, as it mostly is on loopback.
 func (l *load) dial(now int64) error {
 	l.source = (l.source + 1) % 16
-	fd, err := dial(netip.AddrFrom4([4]byte{127, 0, 3, 1 + l.source}), l.job.Addr)
+	fd, err := dial(netip.AddrFrom4([4]byte{127, 0, 3, 1 + l.source}), l.job.Addr, l.job.Mode == udpEcho)
 	if err != nil {
 		return err
 	}
@@ -310,7 +311,7 @@ func (l *load) readable(fd int, now int64) {
 // head learns the length of an answer from its first bytes; the backends' heads
 // come in one piece.
 func (l *load) head(c *loadConn, in []byte) bool {
-	if l.job.Mode == tcpNew || l.job.Mode == tcpEcho {
+	if l.job.Mode == tcpNew || l.job.Mode == tcpEcho || l.job.Mode == udpEcho {
 		c.want = len(exchange)
 		return true
 	}

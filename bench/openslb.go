@@ -21,6 +21,7 @@ const (
 	openslbHTTP = 18080
 	openslbEcho = 18081
 	openslbBulk = 18082
+	openslbUDP  = 18083
 )
 
 // startOpenSLB runs the real binary with a store of its own and sets it up
@@ -70,7 +71,7 @@ func (c *setup) slb(ctx context.Context, action string, params map[string]string
 	return c.call(ctx, "2014-05-15", action, params, out)
 }
 
-// balancer makes one instance with three listeners over both backends and waits
+// balancer makes one instance with four listeners over both backends and waits
 // until every server is healthy on every listener.
 func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 	type entry struct {
@@ -102,6 +103,7 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 		{"HTTP", openslbHTTP, b.HTTP, "60", &p.http},
 		{"TCP", openslbEcho, b.Echo, "", &p.tcp},
 		{"TCP", openslbBulk, b.Bulk, "", &p.bulk},
+		{"UDP", openslbUDP, b.Echo, "", &p.udp},
 	} {
 		params := map[string]string{
 			"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port),
@@ -109,6 +111,10 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 		}
 		if l.kind == "HTTP" {
 			params["HealthCheck"], params["StickySession"], params["IdleTimeout"] = "on", "off", l.idleTimeout
+		}
+		if l.kind == "UDP" { // by silence it would take half a minute
+			params["healthCheckReq"], params["healthCheckExp"] = "alive", "alive"
+			params["healthCheckInterval"], params["HealthyThreshold"] = "1", "2"
 		}
 		if err := c.slb(ctx, "CreateLoadBalancer"+l.kind+"Listener", params, nil); err != nil {
 			return err
@@ -127,7 +133,7 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 	if err := c.slb(ctx, "AddBackendServers", add, nil); err != nil {
 		return err
 	}
-	return c.healthy(ctx, made.LoadBalancerID, 3*len(entries))
+	return c.healthy(ctx, made.LoadBalancerID, 4*len(entries))
 }
 
 // healthy waits until count rows of the health status are normal.

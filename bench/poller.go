@@ -49,8 +49,12 @@ func sockaddr(a netip.AddrPort) *unix.SockaddrInet4 {
 
 // dial begins a connection from a chosen source address; many addresses keep
 // short connections from running out of ports.
-func dial(from netip.Addr, to netip.AddrPort) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func dial(from netip.Addr, to netip.AddrPort, datagram bool) (int, error) {
+	kind := unix.SOCK_STREAM
+	if datagram {
+		kind = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -87,4 +91,17 @@ func listen(at netip.AddrPort) (fd int, port uint16, err error) {
 		return -1, 0, err
 	}
 	return fd, uint16(sa.(*unix.SockaddrInet4).Port), nil
+}
+
+// receive opens a UDP socket on an address.
+func receive(at netip.AddrPort) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(fd, sockaddr(at)); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("bind %v: %w", at, err)
+	}
+	return fd, nil
 }

@@ -270,7 +270,7 @@ func (l *loadProc) result() (loadResult, error) {
 }
 
 // backendAddrs is where the backends listen: two addresses, one port each for
-// HTTP, echo and bulk.
+// HTTP, echo (over UDP as well) and bulk.
 type backendAddrs struct {
 	Hosts            []netip.Addr
 	HTTP, Echo, Bulk uint16

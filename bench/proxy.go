@@ -21,9 +21,9 @@ type proxy struct {
 	version string
 	cmd     *exec.Cmd
 	log     *logTail
-	// http, tcp and bulk are where it takes traffic for the backends of that
+	// http, tcp, bulk and udp are where it takes traffic for the backends of that
 	// kind; an invalid address means that it cannot.
-	http, tcp, bulk netip.AddrPort
+	http, tcp, bulk, udp netip.AddrPort
 	// atRest is the memory before any traffic, in bytes.
 	atRest int64
 }
@@ -244,6 +244,7 @@ const nginxStream = `stream {
 %[5]s    }
     server { listen %[1]s:%[2]d; proxy_pass echo; proxy_timeout 900s; }
     server { listen %[1]s:%[3]d; proxy_pass bulk; proxy_timeout 900s; }
+    server { listen %[1]s:%[6]d udp; proxy_pass echo; proxy_timeout 90s; }
 }
 `
 
@@ -253,7 +254,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return nil, err
 	}
 	const host = "127.0.4.2"
-	ports, err := freePorts(host, 3)
+	ports, err := freePorts(host, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +271,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 	load, stream := "", ""
 	if module := streamModule(); module != "" {
 		load = "load_module " + module + ";\n"
-		stream = fmt.Sprintf(nginxStream, host, ports[1], ports[2], servers(b.Echo), servers(b.Bulk))
+		stream = fmt.Sprintf(nginxStream, host, ports[1], ports[2], servers(b.Echo), servers(b.Bulk), ports[3])
+		p.udp = netip.AddrPortFrom(addr, ports[3])
 		p.tcp, p.bulk = netip.AddrPortFrom(addr, ports[1]), netip.AddrPortFrom(addr, ports[2])
 		ready = append(ready, p.tcp, p.bulk)
 	}

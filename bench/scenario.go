@@ -28,6 +28,7 @@ var scenarios = []scenario{
 	{name: "tcp-newconn", title: "TCP, new connection with one 64 B exchange", mode: tcpNew, conns: 32, unit: "CPU µs/connection", per: 1},
 	{name: "tcp-exchange", title: "TCP, 64 B exchange on 64 open connections", mode: tcpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
 	{name: "tcp-bulk", title: "TCP, bulk from server to client, 4 connections", mode: tcpBulk, conns: 4, unit: "CPU s/GB", per: 1e9},
+	{name: "udp-exchange", title: "UDP, 64 B exchange on 64 flows", mode: udpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
 	{name: "l7-idle", title: "HTTP, idle keep-alive connections", mode: httpKeep, idle: true, unit: "bytes/connection"},
 	{name: "tcp-idle", title: "TCP, idle connections", mode: tcpEcho, idle: true, unit: "bytes/connection"},
 }
@@ -96,6 +97,8 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		target = p.tcp
 	case tcpBulk:
 		target = p.bulk
+	case udpEcho:
+		target = p.udp
 	}
 	if !target.IsValid() {
 		return measurement{}, fmt.Errorf("not offered by this proxy")

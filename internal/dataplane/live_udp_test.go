@@ -108,6 +108,7 @@ func TestLiveUDP(t *testing.T) {
 			t.Errorf("a flow came to %s", got)
 		}
 	}
+	testutil.Eventually(t, 20*time.Second, "answers to be counted", func() bool { return e.FrontendFacts()[1].PacketsOut >= 6 })
 	facts := e.FrontendFacts()
 	if len(facts) != 2 || facts[1].ID.Protocol != spec.UDP || facts[1].PacketsOut != 6 || facts[1].ActiveConnections != 6 {
 		t.Errorf("%+v", facts)
