@@ -9,6 +9,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/l4"
 	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/dataplane/limit"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
@@ -48,9 +49,10 @@ type engines struct {
 	secret []byte // of sticky sessions
 	tls    *tlsconf.Builder
 
-	mu sync.Mutex
-	l4 *l4.Engine
-	l7 *l7.Engine
+	mu     sync.Mutex
+	budget *loop.Budget // of descriptors, for the loops of both layers
+	l4     *l4.Engine
+	l7     *l7.Engine
 }
 
 // builders is the table of protocols. A new one needs a row here.
@@ -70,12 +72,8 @@ func (e *engines) builders() map[spec.Protocol]builder {
 			}
 			return withoutRules(engine.NewUDP(f, p, limits))
 		},
-		spec.HTTP: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
-			return orNil(e.layer7().NewHTTP(f, p, rules...))
-		},
-		spec.HTTPS: func(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
-			return orNil(e.layer7().NewHTTP(f, p, rules...))
-		},
+		spec.HTTP:  e.http,
+		spec.HTTPS: e.http,
 	}
 }
 
@@ -97,6 +95,15 @@ func withoutRules[F layer4](f F, err error) (frontend, error) {
 	return ruleless{f}, nil
 }
 
+// http starts a frontend of layer 7.
+func (e *engines) http(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
+	engine, err := e.layer7()
+	if err != nil {
+		return nil, err
+	}
+	return orNil(engine.NewHTTP(f, p, rules...))
+}
+
 // orNil keeps a nil pointer from becoming a frontend that is not nil.
 func orNil[F frontend](f F, err error) (frontend, error) {
 	if err != nil {
@@ -109,7 +116,11 @@ func (e *engines) layer4() (*l4.Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.l4 == nil {
-		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops})
+		budget, err := e.budgetLocked()
+		if err != nil {
+			return nil, err
+		}
+		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget})
 		if err != nil {
 			return nil, err
 		}
@@ -118,13 +129,31 @@ func (e *engines) layer4() (*l4.Engine, error) {
 	return e.l4, nil
 }
 
-func (e *engines) layer7() *l7.Engine {
+func (e *engines) layer7() (*l7.Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.l7 == nil {
-		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Secret: e.secret, TLS: e.tls.Config})
+		budget, err := e.budgetLocked()
+		if err != nil {
+			return nil, err
+		}
+		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Driver: l7.Loops, Loops: e.loops, Budget: budget,
+			Secret: e.secret, TLS: e.tls.Config})
 	}
-	return e.l7
+	return e.l7, nil
+}
+
+// budgetLocked is what both layers take their descriptors from: each with one
+// of its own could use up what the process has together.
+func (e *engines) budgetLocked() (*loop.Budget, error) {
+	if e.budget == nil {
+		budget, err := loop.NewBudget()
+		if err != nil {
+			return nil, err
+		}
+		e.budget = budget
+	}
+	return e.budget, nil
 }
 
 // close ends the parts whose frontends are all closed.
