@@ -75,6 +75,8 @@ var effects = []struct {
 	{"SetLoadBalancerHTTPSListenerAttribute", "Bandwidth", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPSListener", "Gzip", storedOnly, notYet},
 	{"SetLoadBalancerHTTPSListenerAttribute", "Gzip", storedOnly, notYet},
+	{"CreateLoadBalancerHTTPSListener", "EnableHttp2", storedOnly, notYet},
+	{"SetLoadBalancerHTTPSListenerAttribute", "EnableHttp2", storedOnly, notYet},
 
 	{"UploadServerCertificate", "AliCloudCertificateId", storedOnly, "there is no certificate service here; refused without certificate and key"},
 	{"UploadServerCertificate", "AliCloudCertificateName", storedOnly, "there is no certificate service here"},
