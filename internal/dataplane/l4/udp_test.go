@@ -250,6 +250,23 @@ func TestUDPFlowEndsWhenIdle(t *testing.T) {
 	ask(t, c, "once more")
 }
 
+// Answers alone keep a flow in use: a client may listen to a stream.
+func TestUDPAnswersKeepAFlow(t *testing.T) {
+	const idle, answers = 200 * time.Millisecond, 15
+	p := pool.NewStatic(target("a", udpServer(t, "127.0.0.1:0", func(_ []byte, _ netip.AddrPort, answer func([]byte)) {
+		for range answers {
+			time.Sleep(idle / 5)
+			answer([]byte("a:tick"))
+		}
+	})))
+	u := listenUDP(t, newEngine(t, Options{}), spec.UDPOptions{IdleTimeout: idle}, p)
+	c := udpClient(t, u)
+	c.Write([]byte("begin"))
+	for range answers {
+		hear(t, c, "tick")
+	}
+}
+
 func TestUDPSchedulers(t *testing.T) {
 	targets := []spec.Target{namedUDP(t, "a"), namedUDP(t, "b"), namedUDP(t, "c")}
 	e := newEngine(t, Options{})
