@@ -10,5 +10,5 @@ var (
 	ErrOnlyToPrepay       = &Error{400, "Operation.NotAllowed", "Only allow changing loadBalancer from PayOnDemand to PrePay."}
 )
 
-// ErrMonitorOff: the reference names no code for it.
+// ErrMonitorOff has a code of our own, as the reference names none.
 var ErrMonitorOff = &Error{400, "ActionNotAllowed", "The fine-grained monitor of the region is not enabled."}

@@ -97,7 +97,7 @@ func (t *secure) end(wait bool) {
 	t.mu.Lock()
 	t.noWait = !wait
 	t.mu.Unlock()
-	t.conn.CloseWrite() // an error means that the connection is of no use anyway
+	_ = t.conn.CloseWrite() // an error means that the connection is of no use anyway
 }
 
 func (t *secure) flushLocked() error {

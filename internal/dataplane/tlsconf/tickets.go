@@ -71,7 +71,7 @@ func (t *tickets) age(k *ticketKey, now time.Time) time.Duration {
 
 func newTicketKey(now time.Time) (*ticketKey, error) {
 	var secret [32 + ticketNumber]byte
-	rand.Read(secret[:]) //nolint:errcheck // ends the program rather than fail
+	rand.Read(secret[:]) // ends the program rather than fail
 	block, err := aes.NewCipher(secret[:32])
 	if err != nil {
 		return nil, fmt.Errorf("make a ticket key: %w", err)
@@ -96,7 +96,7 @@ func (t *tickets) seal(s *tls.SessionState, binding []byte) ([]byte, error) {
 	out := make([]byte, head, head+ticketTime+len(state)+key.aead.Overhead())
 	binary.BigEndian.PutUint32(out, key.number)
 	nonce := out[ticketNumber:]
-	rand.Read(nonce) //nolint:errcheck // ends the program rather than fail
+	rand.Read(nonce) // ends the program rather than fail
 	plain := binary.BigEndian.AppendUint64(make([]byte, 0, ticketTime+len(state)), uint64(t.now().UnixMilli()))
 	return key.aead.Seal(out, nonce, append(plain, state...), binding), nil
 }
