@@ -251,6 +251,9 @@ func TestActionsDocument(t *testing.T) {
 			t.Errorf("omitted: %s answers %s, or nobody publishes it", o.action, o.path)
 		}
 	}
+	if c.counts[absent] > 0 || c.counts["field"] > 0 || c.whole != 93 {
+		t.Errorf("%d parameters and %d fields of answers are missing, %d actions are whole", c.counts[absent], c.counts["field"], c.whole)
+	}
 	if *update {
 		if err := os.WriteFile(actionsFile, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -55,6 +55,7 @@ var effects = []struct {
 	{"ModifyLoadBalancerPayType", "PayType", storedOnly, nothingBilled},
 	{"MoveResourceGroup", "NewResourceGroupId", storedOnly, justNames},
 	{"MoveResourceGroup", "ResourceGroupId", passedOver, justNames},
+	{"MoveResourceGroup", "access_key_id", passedOver, "the key is AccessKeyId"},
 	{"SetAccessLogsDownloadAttribute", "LogsDownloadAttributes", storedOnly, "there is no log service here"},
 	{"SetAccessLogsDownloadAttribute", "Tags", checkedOnly, "no page says what they do"},
 	{"DeleteAccessLogsDownloadAttribute", "Tags", checkedOnly, "no page says what they do"},
@@ -87,6 +88,7 @@ var effects = []struct {
 // stands for all actions.
 var omitted = []struct{ action, path, reason string }{
 	{"*", "OrderId", "there are no orders"},
+	{"DescribeLoadBalancerHTTPListenerAttribute", "SecurityStatus", "belongs to another product"},
 	{"DescribeLoadBalancerHTTPSListenerAttribute", "SecurityStatus", "belongs to another product"},
 	{"DescribeLoadBalancerListeners", "Listeners.HTTPSListenerConfig.XForwardedFor_ClientCertClientVerify", "no action sets it"},
 	{"DescribeLoadBalancerListeners", "Listeners.HTTPSListenerConfig.XForwardedFor_ClientCertFingerprint", "no action sets it"},
