@@ -3,6 +3,7 @@
 
 GO               ?= go
 GOLANGCI_VERSION ?= 2.15.0
+H2SPEC_VERSION   ?= 2.2.1+incompatible
 TESTFLAGS        ?=
 TIMEOUT          ?= 8m
 FUZZTIME         ?= 10s
@@ -60,6 +61,15 @@ golangci:
 	@"$(GOLANGCI)" version 2>/dev/null | grep -qF "version $(GOLANGCI_VERSION) " || { \
 	  echo "installing golangci-lint $(GOLANGCI_VERSION) into $(TOOLS)"; \
 	  $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); }
+
+# Debian's names. Tests that need one of these are skipped without it, except
+# in CI.
+PEERS := haproxy nginx-light libnginx-mod-stream nghttp2-client slowhttptest testssl.sh openssl iproute2 nftables
+
+.PHONY: peers
+peers: ## install the programs that tests and benchmarks compare with (Debian, as root)
+	@dpkg -s $(PEERS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS); }
+	@test -x "$(TOOLS)/h2spec" || $(GO) install github.com/summerwind/h2spec/cmd/h2spec@v$(H2SPEC_VERSION)
 
 # One target after the other, since the go command fuzzes one at a time.
 .PHONY: fuzz

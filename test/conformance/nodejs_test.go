@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/openslb/openslb/internal/testutil"
 )
 
 // npmPackages are the vendor's clients for Node, in fixed versions.
@@ -61,14 +63,8 @@ async function viaApi(c) {
 // where their absence is a failure.
 func nodeModules(t testing.TB) string {
 	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("CI must have %s: %v", tool, err)
-			}
-			t.Skipf("%s is not installed", tool)
-		}
-	}
+	testutil.Tool(t, "node")
+	npm := testutil.Tool(t, "npm")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = t.TempDir()
@@ -82,7 +78,7 @@ func nodeModules(t testing.TB) string {
 		t.Fatal(err)
 	}
 	args := append([]string{"install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"}, npmPackages...)
-	if out, err := exec.Command("npm", args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(npm, args...).CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("npm: %v\n%s", err, out)
 		}
