@@ -179,7 +179,7 @@ func BenchmarkUDPNewFlow(b *testing.B) {
 	p := u.ports[0]
 	s := u.now.Load()
 	one := pool.NewStatic(target("a", netip.MustParseAddrPort("127.0.0.1:9")), target("b", netip.MustParseAddrPort("127.0.0.1:10")))
-	s = &udpSettings{pool: one, idle: s.idle}
+	s = &settings{pool: one, listen: s.listen, idle: s.idle}
 	name := sock.NameOf(netip.MustParseAddrPort("127.0.0.1:1"))
 	b.ReportAllocs()
 	p.worker.loop.Do(func() {

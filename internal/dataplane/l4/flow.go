@@ -37,11 +37,11 @@ type flow struct {
 }
 
 // begin starts a flow; nil says that it may not be or cannot be.
-func (p *udpPort) begin(s *udpSettings, client netip.AddrPort, name *sock.Name, data []byte, now int64) *flow {
+func (p *udpPort) begin(s *settings, client netip.AddrPort, name *sock.Name, data []byte, now int64) *flow {
 	if p.fd < 0 || s.pool == nil || !s.acl.Admits(client.Addr()) {
 		return nil
 	}
-	m := s.choose(p, client, data, now)
+	m := s.choose(client.Addr(), s.keyOf(client, data), now)
 	if m == nil || !p.udp.limit.Admit() {
 		return nil
 	}
@@ -83,32 +83,20 @@ func (p *udpPort) refuse() {
 	}
 }
 
-// choose finds the server of a new flow; nil: there is none.
-func (s *udpSettings) choose(p *udpPort, client netip.AddrPort, data []byte, now int64) *pool.Member {
-	if s.affinity != nil {
-		if m := s.affinity.get(client.Addr(), now, s.persistence); m != nil {
-			return m
-		}
-	}
-	var key uint64
+// keyOf is what a hashing scheduler goes by.
+func (s *settings) keyOf(client netip.AddrPort, data []byte) uint64 {
 	switch s.pool.Scheduler() {
 	case spec.SCH:
-		key = balance.HashSource(client.Addr())
+		return balance.HashSource(client.Addr())
 	case spec.TCH:
-		key = balance.HashFlow(client, p.udp.addr)
+		return balance.HashFlow(client, s.listen)
 	case spec.QCH:
-		// What is no QUIC packet stays with its flow.
 		if id := balance.QUICConnectionID(data); id != nil {
-			key = balance.HashConnectionID(id)
-		} else {
-			key = balance.HashFlow(client, p.udp.addr)
+			return balance.HashConnectionID(id)
 		}
+		return balance.HashFlow(client, s.listen) // no QUIC packet: stays with its flow
 	}
-	m := s.pool.Pick(key)
-	if m == nil || s.affinity == nil {
-		return m
-	}
-	return s.affinity.put(client.Addr(), m, now, s.persistence)
+	return 0
 }
 
 // over reports whether the flow has come to its end at now, so that the next
@@ -117,7 +105,7 @@ func (s *udpSettings) choose(p *udpPort, client netip.AddrPort, data []byte, now
 // A flow stays with a server that may have no new ones, for as long as it is
 // used and draining does not end it. But what is sent to such a server in vain
 // does not count as use: the client of a dead server would never get another.
-func (f *flow) over(s *udpSettings, now int64) bool {
+func (f *flow) over(s *settings, now int64) bool {
 	if now-f.used >= f.idle {
 		return true
 	}

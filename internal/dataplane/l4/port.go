@@ -8,7 +8,6 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/loop"
-	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -62,6 +61,8 @@ func newPort(t *TCP, w *worker, fd int) *port {
 	p.out.init(p, t.limit.Out.Part(parts))
 	return p
 }
+
+func (p *port) on() *worker { return p.worker }
 
 // open begins to accept.
 func (p *port) open() (err error) {
@@ -152,37 +153,8 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 			c.key = balance.HashFlow(remote, s.destination(fd))
 		}
 	}
-	c.start(c.choose(s))
+	c.start(s.choose(remote.Addr(), c.key, p.worker.loop.Now()))
 	p.fresh = nil
-}
-
-// destination is the address that the client of a connection asked for.
-func (s *settings) destination(fd int) netip.AddrPort {
-	if s.listen.Addr().IsUnspecified() {
-		if local, err := sock.LocalAddr(fd); err == nil {
-			return local
-		}
-	}
-	return s.listen
-}
-
-// choose finds the server for a new connection.
-func (c *conn) choose(s *settings) *pool.Member {
-	if s.pool == nil {
-		return nil
-	}
-	if s.affinity == nil {
-		return s.pool.Pick(c.key)
-	}
-	now := c.port.worker.loop.Now()
-	if m := s.affinity.get(c.source.Addr(), now, s.persistence); m != nil {
-		return m
-	}
-	m := s.pool.Pick(c.key)
-	if m == nil {
-		return nil
-	}
-	return s.affinity.put(c.source.Addr(), m, now, s.persistence)
 }
 
 // early reports whether to try an early exchange now.

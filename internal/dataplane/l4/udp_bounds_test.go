@@ -264,7 +264,7 @@ func TestUDPPanic(t *testing.T) {
 	u := listenUDP(t, newEngine(t, Options{Loops: 1}), spec.UDPOptions{}, pool.NewStatic(namedUDP(t, "a")))
 	c := udpClient(t, u)
 	ask(t, c, "x")
-	settings := u.now.Swap(&udpSettings{pool: new(pool.Pool)})
+	last := u.now.Swap(&settings{pool: new(pool.Pool)})
 	other := udpClient(t, u)
 	other.Write([]byte("this one panics"))
 	u.ports[0].worker.loop.Do(func() {})
@@ -273,7 +273,7 @@ func TestUDPPanic(t *testing.T) {
 		u.ports[0].worker.loop.Do(func() { turns = u.ports[0].worker.loop.Turn() })
 		return turns > 4
 	})
-	u.now.Store(settings)
+	u.now.Store(last)
 	ask(t, c, "goes on")
 	ask(t, other, "goes on")
 }

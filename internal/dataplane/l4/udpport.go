@@ -108,6 +108,8 @@ func newUDPPort(u *UDP, w *worker, fd int) *udpPort {
 	return p
 }
 
+func (p *udpPort) on() *worker { return p.worker }
+
 // open begins to receive.
 func (p *udpPort) open() (err error) {
 	if p.worker.udp == nil {
