@@ -84,6 +84,8 @@ var Rules = []Rule{
 	{Package: "archtest", Why: "the checker must build when nothing else does"},
 	{Package: "testutil", May: []string{"rpc", "client"}, Why: "helpers that every package's tests may use must not pull those packages in"},
 
+	{Package: "testutil/netns", Tests: []string{"testutil"}, Why: "namespaces are made for tests of any package"},
+
 	{Package: "quickstart", Why: "the story is told through the command line and the public port; an import would be a back door"},
 	{Package: "cmd/openslb", May: []string{"node", "client", "quickstart"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
 	{Package: "bench", May: []string{"client", "testutil"}, Why: "the benchmark measures the real binary from outside, beside its peers"},
@@ -106,8 +108,10 @@ var Outside = []OutsideRule{
 	{Path: "github.com/aliyun", Tests: []string{"test/conformance", "client"}, Why: "the official SDK proves the server from outside; the product does not depend on it"},
 	{Path: "github.com/pires/go-proxyproto", Tests: []string{"dataplane/proxyproto", "dataplane/l4"}, Why: "another's reader proves the headers we write; we never read one"},
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
+	{Path: "github.com/vishvananda", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "routes and rules of the host are changed in one place, which also takes them back"},
+	{Path: "github.com/google/nftables", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "packet filters of the host are changed in one place, which also takes them back"},
 	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
-	{Path: "testing", Only: []string{"testutil", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
+	{Path: "testing", Only: []string{"testutil", "testutil/netns", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
 	{Path: "log/slog", Only: everything, Why: "the one way to log"},
 	{Path: "log", Tests: everything, Why: "logs go through log/slog"},
 }
