@@ -70,12 +70,8 @@ var effects = []struct {
 
 	{"CreateLoadBalancerHTTPListener", "Bandwidth", storedOnly, notYet},
 	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerHTTPListener", "Gzip", storedOnly, notYet},
-	{"SetLoadBalancerHTTPListenerAttribute", "Gzip", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPSListener", "Bandwidth", storedOnly, notYet},
 	{"SetLoadBalancerHTTPSListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerHTTPSListener", "Gzip", storedOnly, notYet},
-	{"SetLoadBalancerHTTPSListenerAttribute", "Gzip", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPSListener", "EnableHttp2", storedOnly, notYet},
 	{"SetLoadBalancerHTTPSListenerAttribute", "EnableHttp2", storedOnly, notYet},
 

@@ -77,6 +77,7 @@ func httpOptions(o *slb.HTTPOptions) *spec.HTTPOptions {
 		Proto:          o.XForwardedForProto == slb.On,
 		Port:           o.XForwardedForSLBPort == slb.On,
 		ClientSrcPort:  o.XForwardedForClientSrcPort == slb.On,
+		Gzip:           o.Gzip == slb.On,
 		Sticky:         sticky(o.StickySession, o.StickySessionType, o.CookieTimeout, o.Cookie),
 	}
 	if o.ListenerForward == slb.On {

@@ -73,11 +73,16 @@ func (c *conn) release(u *upstream) {
 	c.h.e.kept.put(u, c.shard, c.h.e.wheel.now())
 }
 
+// asked is what the meaning of the answer depends on.
+func (c *conn) asked() h1.Asked {
+	return h1.Asked{Head: c.w.req.IsHead(c.w.in), WebSocket: c.w.req.WebSocket}
+}
+
 // readHead reads until w.resp is complete, passing on interim answers. The
 // block holds n bytes from headRoom on; at is where the final head begins.
 func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, have int, result outcome) {
 	w := c.w
-	asked := h1.Asked{Head: w.req.IsHead(w.in), WebSocket: w.req.WebSocket}
+	asked := c.asked()
 	at, have = headRoom, n
 	w.resp.Reset()
 	for interim := 0; ; {
@@ -152,9 +157,25 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	uploaded := up == nil || up.settle()
 	keep := c.mayKeep() && uploaded
 	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}
+	coding := c.h.snap.Load().coding(resp, b[at:at+have], c.asked(), c.gzip)
+	edits.Vary = coding != policy.Identity
+	if coding == policy.Gzip && resp.Body != h1.NoBody {
+		if zips := c.h.e.compressors; c.reserved || zips.reserve() {
+			c.reserved = false
+			r.zip = zips.take()
+			defer r.zip.release()
+		} else {
+			coding = policy.Varies
+		}
+	}
+	edits.Gzip = coding == policy.Gzip
 	w.mark = markSession(&edits, w.mark[:0], plan, resp.Status, u.member)
-	switch resp.Body {
-	case h1.Chunks, h1.UntilClose:
+	switch {
+	case r.zip != nil:
+		r.zipChunked = w.req.Minor > 0
+		keep = keep && r.zipChunked
+		edits.Chunked = r.zipChunked
+	case resp.Body == h1.Chunks || resp.Body == h1.UntilClose:
 		r.chunked = w.req.Minor > 0
 		keep = keep && r.chunked
 		edits.Chunked = r.chunked
@@ -177,7 +198,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	switch {
 	case err == nil && keep:
 		return delivered
-	case err != nil && !r.chunked && resp.Body != h1.Length:
+	case err != nil && !edits.Chunked && (resp.Body != h1.Length || r.zip != nil):
 		// The server broke off and the client would take the end of the
 		// connection for that of the body. Chunks and lengths tell it anyway.
 		c.broken = true

@@ -63,7 +63,7 @@ func exchanges(t testing.TB, c net.Conn, request []byte, buf []byte, n int) {
 
 func allocsPerRequest(t *testing.T, request, answer string) float64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	p := newProxy(t, spec.HTTPOptions{XForwardedFor: true, SLBID: true, ClientSrcPort: true}, echoServer(t, answer))
+	p := newProxy(t, spec.HTTPOptions{XForwardedFor: true, SLBID: true, ClientSrcPort: true, Gzip: true}, echoServer(t, answer))
 	c := p.dial()
 	buf := make([]byte, 64<<10)
 	exchanges(t, c, []byte(request), buf, 10)
@@ -80,6 +80,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 	for _, c := range []struct{ name, request, answer string }{
 		{"get", simple, ok("end")},
+		{"gzip offered", "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\n\r\n", page200("Content-Type: image/png\r\nCache-Control: public\r\n", "end")},
 		{"post", "POST /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 4\r\n\r\nbody", ok("end")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func BenchmarkProxyKeepAlive(b *testing.B) {
-	p := newProxy(b, spec.HTTPOptions{XForwardedFor: true}, echoServer(b, ok("end")))
+	p := newProxy(b, spec.HTTPOptions{XForwardedFor: true, Gzip: true}, echoServer(b, ok("end")))
 	buf := make([]byte, 64<<10)
 	b.ReportAllocs()
 	for left := b.N; left > 0; left -= maxRequests {

@@ -52,6 +52,9 @@ type conn struct {
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
 	tried    [maxConnectTries]*member
+	gzip     bool // the client of the request under way takes gzip
+	reserved bool // a compressor, for its answer
+	handed   *handed
 
 	next, prev *conn // guarded by HTTP.mu
 }
@@ -95,7 +98,12 @@ func (c *conn) serve() {
 	if s.tls != nil && !c.handshake(s.tls) {
 		return
 	}
-	if c.w == nil {
+	switch {
+	case c.handed != nil:
+		if !c.resume() {
+			return
+		}
+	case c.w == nil:
 		c.becomeIdle(s.IdleTimeout())
 	}
 	for {
@@ -299,6 +307,7 @@ func (c *conn) deliver(p []byte) error {
 // finish ends the connection, whatever ended the serving.
 func (c *conn) finish() {
 	defer c.h.forget(c)
+	defer c.cancelCompressor()
 	if v := recover(); v != nil {
 		c.h.e.log.Error("panic in an HTTP connection", "frontend", c.h.id, "client", c.peer, "panic", v, "stack", string(debug.Stack()))
 		c.broken = true

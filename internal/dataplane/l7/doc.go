@@ -20,8 +20,9 @@
 // one under way, an answer the client does not take. An idle one is some 300
 // bytes and a registration. Where a request is more than a head and a body that
 // came with it (uploads, Expect, tunnels), the connection moves to a goroutine
-// with all that was read of it, and stays there. Connections to servers belong
-// to a loop.
+// with all that was read of it, and stays there; so it does with the server's
+// connection when an answer begins that is to be compressed, which would keep
+// others on the loop waiting. Connections to servers belong to a loop.
 //
 // # Connections to servers
 //

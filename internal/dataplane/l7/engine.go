@@ -46,8 +46,9 @@ type Engine struct {
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
 	// handshakes bounds those that compute.
-	handshakes *turnstile
-	newTLS     func(spec.Frontend) (*tls.Config, error)
+	handshakes  *turnstile
+	compressors *compressors
+	newTLS      func(spec.Frontend) (*tls.Config, error)
 
 	jobs    chan *conn // to spare workers
 	spare   atomic.Int32
@@ -62,7 +63,7 @@ const maxSpare = 64
 // NewEngine starts an engine. Close ends it.
 func NewEngine(o Options) *Engine {
 	e := &Engine{log: o.Logger, options: o, quit: make(chan struct{}), jobs: make(chan *conn),
-		handshakes: newTurnstile(runtime.GOMAXPROCS(0))}
+		handshakes: newTurnstile(runtime.GOMAXPROCS(0)), compressors: newCompressors(runtime.GOMAXPROCS(0))}
 	if e.newTLS = o.TLS; e.newTLS == nil {
 		e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
 	}

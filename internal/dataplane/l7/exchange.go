@@ -16,6 +16,7 @@ func (c *conn) exchange(up *upload, body int) bool {
 
 	view := newView(req, w.in, c.peer, c.peerKey)
 	plan := s.Decide(&view)
+	c.gzip = s.offersGzip(req, w.in)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
@@ -127,9 +128,14 @@ func (x *loopExchange) passInterim(in []byte) bool {
 func (x *loopExchange) deliver(b *block) bool {
 	r := x.r
 	resp := &r.resp
+	coding := x.coding(b)
+	if coding == policy.Gzip && resp.Body != h1.NoBody {
+		x.handOver(b)
+		return false
+	}
 	x.framing, x.left = resp.Body, resp.BodyLength
 	x.keep = x.mayKeep()
-	edits := &h1.ResponseEdits{Lines: r.stamp()}
+	edits := &h1.ResponseEdits{Lines: r.stamp(), Vary: coding != policy.Identity, Gzip: coding == policy.Gzip}
 	r.mark = markSession(edits, r.mark[:0], &x.plan, resp.Status, x.m)
 	switch resp.Body {
 	case h1.Chunks, h1.UntilClose:

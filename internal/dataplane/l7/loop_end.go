@@ -101,29 +101,3 @@ func (c *loopClient) forget() {
 	*c = loopClient{state: loopGone}
 	p.r.clients.Put(c)
 }
-
-// handOver has a goroutine go on with the connection; in is what was read of it
-// and not yet handled, from the start of a request on.
-func (c *loopClient) handOver(in []byte) {
-	p := c.port
-	if c.handle != 0 {
-		p.r.loop.Detach(c.handle)
-	}
-	to := newConn(p.h, c.peer)
-	to.count, to.requests = p.count, int(c.requests)
-	fd, w := int(c.fd), c.w
-	if w == nil {
-		w = getWork()
-		w.fill(in)
-	}
-	c.w = nil
-	c.forget()
-	if err := to.init(fd, p.h.e.wheel); err != nil {
-		putWork(w)
-		p.count.closed.Add(1)
-		p.h.conns.Done()
-		return
-	}
-	to.w, to.phase = w, phaseIdle
-	p.h.adopt(to)
-}

@@ -26,6 +26,7 @@ type loopExchange struct {
 
 	minor      uint8
 	head       bool // the method was HEAD
+	gzip       bool // the client takes gzip
 	persistent bool
 	replayable bool
 
@@ -59,7 +60,7 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 
 	x := r.newExchange(c)
 	c.x, c.state = x, loopBusy
-	x.minor, x.persistent, x.head = req.Minor, req.Persistent, req.IsHead(in)
+	x.minor, x.persistent, x.head, x.gzip = req.Minor, req.Persistent, req.IsHead(in), s.offersGzip(req, in)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {

@@ -122,3 +122,12 @@ func (s *loopServer) close() {
 	*s = loopServer{r: r, fd: -1} // Abort may still be called
 	r.servers.Put(s)
 }
+
+// detach lets go of the descriptor, which somebody else goes on with.
+func (s *loopServer) detach() {
+	r := s.r
+	r.loop.Detach(s.handle)
+	r.loop.Budget.Give(1)
+	*s = loopServer{r: r, fd: -1} // Abort may still be called
+	r.servers.Put(s)
+}

@@ -3,9 +3,11 @@ package l7
 import (
 	"errors"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
 // errClient marks a failure to send to the client.
@@ -24,6 +26,35 @@ type relay struct {
 	// released: u was given back for reuse while its last bytes were still being
 	// sent to the client.
 	released bool
+	// zip compresses the body; nil: it goes as it is. zipChunked is then chunked
+	// of the compressed body.
+	zip        *compressor
+	zipChunked bool
+}
+
+// recv reads from the server. What has been compressed so far does not stay
+// behind while the server is silent.
+func (r *relay) recv(limit int) (*block, int, error) {
+	if r.zip != nil && r.zip.raw {
+		b := getBlock()
+		n, errno := sock.Recv(r.u.fd, b[headRoom:headRoom+min(limit, len(b)-headRoom-tailRoom)])
+		if n > 0 {
+			return b, n, nil
+		}
+		putBlock(b)
+		switch errno {
+		case 0:
+			return nil, 0, io.EOF
+		case syscall.EAGAIN:
+			r.zip.flush()
+			if err := r.sendCompressed(); err != nil {
+				return nil, 0, err
+			}
+		default:
+			return nil, 0, errno
+		}
+	}
+	return r.u.recvBlock(limit)
 }
 
 // start passes on the head and have bytes behind it in b, from at on, then the
@@ -40,6 +71,11 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 		r.c.release(r.u)
 		r.released = true
 	}
+	if r.zip != nil {
+		err = r.startCompressed(b[from:to], head)
+		putBlock(b)
+		return r.finish(err, &reusable)
+	}
 	// Head and body in one piece: there is room in front of the body, since the
 	// old head was there.
 	if start := from - len(head); start >= 0 {
@@ -49,10 +85,15 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 		err = r.c.deliver(b[from:to])
 	}
 	putBlock(b)
+	return r.finish(err, &reusable)
+}
+
+// finish passes on the rest of the body.
+func (r *relay) finish(err error, reusable *bool) error {
 	for err == nil && !r.done {
-		err = r.pass(&reusable)
+		err = r.pass(reusable)
 	}
-	if err == nil && reusable && !r.released {
+	if err == nil && *reusable && !r.released {
 		r.c.release(r.u)
 		r.released = true
 	}
@@ -68,9 +109,12 @@ func (r *relay) pass(reusable *bool) error {
 	if r.framing == h1.Length {
 		limit = int(min(r.left, blockSize))
 	}
-	b, n, err := r.u.recvBlock(limit)
+	b, n, err := r.recv(limit)
 	if err == io.EOF && r.framing == h1.UntilClose {
 		r.done = true
+		if r.zip != nil {
+			return r.passCompressed(nil)
+		}
 		if r.chunked {
 			return r.deliver([]byte(h1.LastChunk))
 		}
@@ -80,7 +124,11 @@ func (r *relay) pass(reusable *bool) error {
 		return err
 	}
 	from, to, err := r.take(b, headRoom, n, reusable)
-	if err == nil && to > from {
+	switch {
+	case err != nil:
+	case r.zip != nil:
+		err = r.passCompressed(b[from:to])
+	case to > from:
 		err = r.deliver(b[from:to])
 	}
 	putBlock(b)

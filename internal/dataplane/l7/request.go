@@ -51,6 +51,36 @@ func (s *snapshot) editRequest(e *h1.RequestEdits, plan *policy.Plan, peer, port
 	}
 }
 
+// offersGzip tells whether the client takes gzip, if that can matter.
+func (s *snapshot) offersGzip(req *h1.Request, in []byte) bool {
+	if !s.Compresses() {
+		return false
+	}
+	var offer policy.Offer
+	req.AcceptEncodings(in, offer.Add)
+	return offer.Gzip()
+}
+
+// coding decides about the compression of a server's final answer, whose head
+// is in buf.
+func (s *snapshot) coding(resp *h1.Response, buf []byte, asked h1.Asked, offered bool) policy.Coding {
+	if !s.Compresses() || resp.Body == h1.NoBody && !asked.Head {
+		return policy.Identity
+	}
+	r := policy.Representation{Status: resp.Status, Length: resp.Announced()}
+	for i := range resp.Fields {
+		switch f := &resp.Fields[i]; f.ID {
+		case h1.ContentType:
+			r.Type = f.Text(buf)
+		case h1.CacheControl:
+			r.Fixed = r.Fixed || policy.NoTransform(f.Text(buf))
+		case h1.ContentEncoding, h1.ContentRange, h1.Digest:
+			r.Fixed = true
+		}
+	}
+	return s.Coding(&r, offered)
+}
+
 // bodyAtHand tells how many bytes behind the head in in are the request's body,
 // and writes nothing. It is -1 when the body is not there to the end, or is
 // chunked and has to be decoded first.

@@ -99,6 +99,7 @@ type HTTPOptions struct {
 	Proto          bool // send X-Forwarded-Proto
 	Port           bool // send X-Forwarded-Port
 	ClientSrcPort  bool // send X-Forwarded-Client-srcport
+	Gzip           bool // compress answers for clients that take it
 	// Redirect, when set, answers every request itself.
 	Redirect *Redirect
 	// Rules send some requests elsewhere than to Frontend.Pool. No two have the

@@ -6,10 +6,19 @@ type ID uint8
 // The known headers.
 const (
 	Other ID = iota
+	AcceptEncoding
+	AcceptRanges
+	CacheControl
 	Connection
+	ContentEncoding
 	ContentLength
+	ContentRange
+	ContentType
 	Cookie
 	Date
+	// Digest is any of the headers that tell a checksum of the body.
+	Digest
+	ETag
 	Expect
 	Host
 	HTTP2Settings
@@ -26,6 +35,7 @@ const (
 	Trailer
 	TransferEncoding
 	Upgrade
+	Vary
 	XAccelRedirect
 	XForwardedClientSrcPort
 	XForwardedFor
@@ -38,7 +48,7 @@ const (
 )
 
 // Mask is a set of known headers.
-type Mask uint32
+type Mask uint64
 
 // Of returns the set of the given headers.
 func Of(ids ...ID) Mask {
@@ -81,6 +91,10 @@ func lookup(name []byte) ID {
 			return Host
 		case equalFold(name, "date"):
 			return Date
+		case equalFold(name, "etag"):
+			return ETag
+		case equalFold(name, "vary"):
+			return Vary
 		}
 	case 5:
 		if name[0]|0x20 == 'x' && equalFold(name, "x-pad") {
@@ -100,6 +114,10 @@ func lookup(name []byte) ID {
 		case 'e':
 			if equalFold(name, "expect") {
 				return Expect
+			}
+		case 'd':
+			if equalFold(name, "digest") {
+				return Digest
 			}
 		case 'c':
 			if equalFold(name, "cookie") {
@@ -141,14 +159,31 @@ func lookup(name []byte) ID {
 				return SetCookie
 			}
 		}
+	case 11:
+		switch {
+		case equalFold(name, "content-md5"), equalFold(name, "repr-digest"):
+			return Digest
+		}
 	case 12:
 		if equalFold(name, "content-type") {
-			return Protected
+			return ContentType
 		}
 	case 13:
-		switch {
-		case equalFold(name, "authorization"), equalFold(name, "cache-control"):
-			return Protected
+		switch name[0] | 0x20 {
+		case 'a':
+			switch {
+			case equalFold(name, "authorization"):
+				return Protected
+			case equalFold(name, "accept-ranges"):
+				return AcceptRanges
+			}
+		case 'c':
+			switch {
+			case equalFold(name, "cache-control"):
+				return CacheControl
+			case equalFold(name, "content-range"):
+				return ContentRange
+			}
 		}
 	case 14:
 		switch {
@@ -156,10 +191,19 @@ func lookup(name []byte) ID {
 			return ContentLength
 		case equalFold(name, "http2-settings"):
 			return HTTP2Settings
+		case equalFold(name, "content-digest"):
+			return Digest
 		}
 	case 15:
-		if equalDash(name, "x-forwarded-for") {
-			return XForwardedFor
+		switch name[0] | 0x20 {
+		case 'x':
+			if equalDash(name, "x-forwarded-for") {
+				return XForwardedFor
+			}
+		case 'a':
+			if equalFold(name, "accept-encoding") {
+				return AcceptEncoding
+			}
 		}
 	case 16:
 		switch {
@@ -169,7 +213,9 @@ func lookup(name []byte) ID {
 			return ProxyConnection
 		case equalFold(name, "x-accel-redirect"):
 			return XAccelRedirect
-		case equalFold(name, "content-encoding"), equalFold(name, "x-forwarded-host"):
+		case equalFold(name, "content-encoding"):
+			return ContentEncoding
+		case equalFold(name, "x-forwarded-host"):
 			return Protected
 		}
 	case 17:

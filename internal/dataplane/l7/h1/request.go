@@ -39,6 +39,7 @@ type Request struct {
 	authority, authEnd uint32 // of an absolute target; equal when there is none
 	host               int    // index of the Host field, -1
 	cookie             int    // index of the first Cookie field, -1
+	accept             int    // index of the first Accept-Encoding field, -1
 	forwarded          int    // number of X-Forwarded-For fields
 	others             bool
 }
@@ -58,7 +59,7 @@ func (r *Request) Reset() {
 	r.head.reset()
 	r.Minor, r.Body, r.BodyLength = 0, NoBody, 0
 	r.Persistent, r.Expect100, r.WebSocket, r.others = false, false, false, false
-	r.Hops, r.host, r.cookie, r.forwarded = 0, -1, -1, 0
+	r.Hops, r.host, r.cookie, r.accept, r.forwarded = 0, -1, -1, -1, 0
 	r.stage = stageStart
 	r.methodStart, r.methodEnd, r.target, r.targetEnd, r.path = 0, 0, 0, 0, 0
 	r.authority, r.authEnd = 0, 0
@@ -124,6 +125,15 @@ func (r *Request) Cookie(buf []byte) []byte {
 		return nil
 	}
 	return r.Fields[r.cookie].Text(buf)
+}
+
+// AcceptEncodings calls fn for the value of each Accept-Encoding header.
+func (r *Request) AcceptEncodings(buf []byte, fn func(value []byte)) {
+	for i := r.accept; i >= 0 && i < len(r.Fields); i++ {
+		if f := &r.Fields[i]; f.ID == AcceptEncoding {
+			fn(f.Text(buf))
+		}
+	}
 }
 
 // IsHead tells whether the method is HEAD.
@@ -282,6 +292,10 @@ func (r *Request) settle(buf []byte) error {
 		case Cookie:
 			if r.cookie < 0 {
 				r.cookie = i
+			}
+		case AcceptEncoding:
+			if r.accept < 0 {
+				r.accept = i
 			}
 		case SLBHops:
 			r.Hops = hops(f.Text(buf))

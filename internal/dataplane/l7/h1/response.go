@@ -27,6 +27,14 @@ func (r *Response) Reset() {
 // Interim tells whether another response follows this one on the connection.
 func (r *Response) Interim() bool { return r.Status < 200 && r.Status != 101 }
 
+// Announced is the Content-Length, also of an answer to HEAD; -1: there is none.
+func (r *Response) Announced() int64 {
+	if r.length < 0 {
+		return -1
+	}
+	return r.BodyLength
+}
+
 // Asked is what the meaning of a response depends on.
 type Asked struct {
 	Head      bool // the method was HEAD

@@ -140,6 +140,11 @@ type ResponseEdits struct {
 	// server sets the cookie of that name.
 	MarkCookie string
 	Mark       []byte
+	// Vary says that the answer depends on Accept-Encoding.
+	Vary bool
+	// Gzip says that the body is compressed on its way: the length and ranges of
+	// the server's are no longer true, and a strong ETag names other bytes.
+	Gzip bool
 }
 
 // hidden are the server's headers that the load balancer answers for itself
@@ -157,6 +162,10 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 	if e.Chunked || r.Status == 204 {
 		drop |= Of(ContentLength)
 	}
+	if e.Gzip {
+		drop |= Of(ContentLength, AcceptRanges)
+	}
+	vary := e.Vary
 	dst = append(dst, "HTTP/1.1 "...)
 	from, end := 9, r.first
 	for i := range r.Fields {
@@ -171,11 +180,25 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 				dst = append(dst, e.Mark...)
 				from = int(f.Value) + n
 			}
+		case f.ID == ETag && e.Gzip:
+			if buf[f.Value] == '"' {
+				dst = append(dst, buf[from:f.Value]...)
+				dst = append(dst, "W/"...)
+				from = int(f.Value)
+			}
+		case f.ID == Vary && vary:
+			vary = !lists(f.Text(buf), "accept-encoding") && !lists(f.Text(buf), "*")
 		}
 		end = int(f.End)
 	}
 	if from < end {
 		dst = append(dst, buf[from:end]...)
+	}
+	if e.Gzip {
+		dst = append(dst, "Content-Encoding: gzip\r\n"...)
+	}
+	if vary {
+		dst = append(dst, "Vary: Accept-Encoding\r\n"...)
 	}
 	if !interim {
 		dst = append(dst, e.Lines...)
@@ -194,6 +217,20 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// lists tells whether a comma-separated list has the token.
+func lists(list []byte, lower string) bool {
+	for {
+		token, rest, more := nextToken(list)
+		if !more {
+			return false
+		}
+		if equalFold(token, lower) {
+			return true
+		}
+		list = rest
+	}
 }
 
 // setsCookie returns where the cookie's value begins in a Set-Cookie header, 0
