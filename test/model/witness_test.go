@@ -18,17 +18,20 @@ type witness struct {
 	order   []int                 // what has been placed, as indexes of history
 	placed  []bool
 	dead    map[string]bool // where nothing led on, by key
-	budget  int             // steps of the model
+	budget  int             // steps of the model that are left; below 0: nothing is known
+	longest int             // calls in the longest order so far
 }
 
-// narrow returns the history with each call confined to the moment at which the
-// order that was found has its effect, or false.
-func narrow(model porcupine.Model, history []porcupine.Operation) ([]porcupine.Operation, bool) {
-	w := &witness{model: model, history: slices.Clone(history), placed: make([]bool, len(history)), dead: map[string]bool{}, budget: 40_000}
+// newWitness prepares the search for an order of the history in so many steps.
+func newWitness(model porcupine.Model, history []porcupine.Operation, steps int) *witness {
+	w := &witness{model: model, history: slices.Clone(history), placed: make([]bool, len(history)), dead: map[string]bool{}, budget: steps}
 	slices.SortFunc(w.history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-	if !w.search(model.Init()) {
-		return nil, false
-	}
+	return w
+}
+
+// confined returns the history with each call confined to the moment at which
+// the order that was found has its effect.
+func (w *witness) confined() []porcupine.Operation {
 	var out []porcupine.Operation
 	at := int64(0)
 	for i, n := range w.order {
@@ -38,11 +41,11 @@ func narrow(model porcupine.Model, history []porcupine.Operation) ([]porcupine.O
 			panic("an order against the clock")
 		}
 		// Moments of the clock first, places in the order after them.
-		op.Call = at*int64(len(history)) + int64(i)
+		op.Call = at*int64(len(w.history)) + int64(i)
 		op.Return = op.Call
 		out = append(out, op)
 	}
-	return out, true
+	return out
 }
 
 func (w *witness) step(state any, n int) (ok bool, after any) {
@@ -102,6 +105,7 @@ func (w *witness) settle(state any) {
 func (w *witness) search(state any) bool {
 	begin := len(w.order)
 	w.settle(state)
+	w.longest = max(w.longest, len(w.order))
 	open := w.open()
 	if len(open) == 0 {
 		return true
