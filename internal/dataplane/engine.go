@@ -210,6 +210,9 @@ func (e *Engine) FrontendFacts() []spec.FrontendFacts {
 	return out
 }
 
+// Facts tells what was seen of the engine as a whole.
+func (e *Engine) Facts() spec.EngineFacts { return e.engines.facts() }
+
 // CanBind reports whether a frontend could listen on addr now. The error says
 // what to do about it.
 func (e *Engine) CanBind(addr netip.AddrPort) error { return sock.CanBind(addr) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 
 	"github.com/openslb/openslb/internal/dataplane/l4"
@@ -154,6 +155,19 @@ func (e *engines) budgetLocked() (*loop.Budget, error) {
 		e.budget = budget
 	}
 	return e.budget, nil
+}
+
+func (e *engines) facts() spec.EngineFacts {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := spec.EngineFacts{Loops: e.loops}
+	if f.Loops <= 0 {
+		f.Loops = runtime.GOMAXPROCS(0)
+	}
+	if budget, err := e.budgetLocked(); err == nil { // else no frontend can start, and says so
+		f.DescriptorsInUse, f.DescriptorLimit, f.DescriptorShortages = budget.Used(), budget.Limit(), budget.Shortages()
+	}
+	return f
 }
 
 // close ends the parts whose frontends are all closed.

@@ -19,6 +19,7 @@ import (
 type Source interface {
 	FrontendFacts() []spec.FrontendFacts
 	TargetFacts(instance string) []spec.TargetFacts
+	Facts() spec.EngineFacts
 }
 
 // NewRegistry returns a registry of its own with the data plane, the process,
@@ -52,11 +53,14 @@ var frontendLabels = []string{labelBalancer, labelProtocol, labelPort}
 type series struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	layer int // 0: every frontend; 7: those of layer 7; udp: those of UDP
+	layer int // 0: every frontend; 7: those of layer 7; udp, https: those of the protocol
 	value func(*spec.FrontendFacts) uint64
 }
 
-const udp = 1
+const (
+	udp   = 1
+	https = 2
+)
 
 func frontendSeries(name, help string, kind prometheus.ValueType, layer int, value func(*spec.FrontendFacts) uint64) series {
 	return series{prometheus.NewDesc("openslb_frontend_"+name, help, frontendLabels, nil), kind, layer, value}
@@ -83,12 +87,21 @@ var frontends = []series{
 	frontendSeries("dropped_received_bytes_total", "Bytes from clients that were dropped (DropTrafficRX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesIn }),
 	frontendSeries("dropped_sent_bytes_total", "Bytes to clients that were dropped (DropTrafficTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesOut }),
 	frontendSeries("evicted_flows_total", "Flows that were ended before their time to make room for others.", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.EvictedFlows }),
+	frontendSeries("tls_handshake_failures_total", "Clients with whom no agreement on TLS was reached.", prometheus.CounterValue, https, func(f *spec.FrontendFacts) uint64 { return f.HandshakeFailures }),
 	frontendSeries("requests_total", "Requests received (Qps).", prometheus.CounterValue, 7, func(f *spec.FrontendFacts) uint64 { return f.Requests }),
 }
 
 var (
 	descResponses = prometheus.NewDesc("openslb_frontend_responses_total", "Answers to clients by class of status (StatusCode2xx and so on).", append(frontendLabels[:3:3], labelClass), nil)
 	descUpstream  = prometheus.NewDesc("openslb_frontend_upstream_errors_total", "Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).", append(frontendLabels[:3:3], labelClass), nil)
+
+	descResponseTime = prometheus.NewDesc("openslb_frontend_response_duration_seconds", "Time from a request to the last byte of its answer, of answers that clients got whole (Rt).", frontendLabels, nil)
+	descUpstreamTime = prometheus.NewDesc("openslb_frontend_upstream_duration_seconds", "Time from a request to the last byte of the server's answer (UpstreamRt).", frontendLabels, nil)
+
+	descLoops       = prometheus.NewDesc("openslb_event_loops", "Event loops of each layer.", nil, nil)
+	descDescriptors = prometheus.NewDesc("openslb_descriptors_in_use", "Descriptors that connections, flows and listeners hold.", nil, nil)
+	descLimit       = prometheus.NewDesc("openslb_descriptors_limit", "Descriptors that connections, flows and listeners may hold.", nil, nil)
+	descShortages   = prometheus.NewDesc("openslb_descriptor_shortages_total", "Connections, flows and listeners refused for want of a descriptor.", nil, nil)
 
 	targetLabels  = []string{labelBalancer, labelPool, labelServer, labelAddress}
 	descActive    = prometheus.NewDesc("openslb_server_active", "Connections or requests now on the server.", targetLabels, nil)
@@ -114,13 +127,15 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, s := range frontends {
 		out <- s.desc
 	}
-	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descActive, descTotal, descHealth, descPoolCount} {
+	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descResponseTime, descUpstreamTime, descActive, descTotal, descHealth, descPoolCount,
+		descLoops, descDescriptors, descLimit, descShortages} {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	collectEngine(out, c.source.Facts())
 	facts := c.source.FrontendFacts()
 	seen := make(map[string]bool)
 	for i := range facts {
@@ -133,11 +148,18 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+func collectEngine(out chan<- prometheus.Metric, f spec.EngineFacts) {
+	out <- prometheus.MustNewConstMetric(descLoops, prometheus.GaugeValue, float64(f.Loops))
+	out <- prometheus.MustNewConstMetric(descDescriptors, prometheus.GaugeValue, float64(f.DescriptorsInUse))
+	out <- prometheus.MustNewConstMetric(descLimit, prometheus.GaugeValue, float64(f.DescriptorLimit))
+	out <- prometheus.MustNewConstMetric(descShortages, prometheus.CounterValue, float64(f.DescriptorShortages))
+}
+
 func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	labels := []string{f.ID.Instance, string(f.ID.Protocol), strconv.Itoa(int(f.ID.Port))}
 	layer7 := f.ID.Protocol == spec.HTTP || f.ID.Protocol == spec.HTTPS
 	for _, s := range frontends {
-		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == udp && f.ID.Protocol == spec.UDP {
+		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == udp && f.ID.Protocol == spec.UDP || s.layer == https && f.ID.Protocol == spec.HTTPS {
 			out <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(s.value(f)), labels...)
 		}
 	}
@@ -152,6 +174,9 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	}
 	count(descUpstream, "4xx", f.Upstream4)
 	count(descUpstream, "5xx", f.Upstream5)
+	for d, t := range map[*prometheus.Desc]spec.Times{descResponseTime: f.ResponseTimes, descUpstreamTime: f.UpstreamTimes} {
+		out <- prometheus.MustNewConstSummary(d, t.Count, t.Total.Seconds(), nil, labels...)
+	}
 }
 
 func collectTargets(out chan<- prometheus.Metric, instance string, facts []spec.TargetFacts) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,11 +21,15 @@ type facts struct {
 
 func (f facts) FrontendFacts() []spec.FrontendFacts      { return f.frontends }
 func (f facts) TargetFacts(id string) []spec.TargetFacts { return f.targets[id] }
+func (f facts) Facts() spec.EngineFacts {
+	return spec.EngineFacts{Loops: 2, DescriptorsInUse: 3, DescriptorLimit: 900, DescriptorShortages: 4}
+}
 
 var source = facts{
 	frontends: []spec.FrontendFacts{
 		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, Requests: 99},
-		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8,
+			ResponseTimes: spec.Times{Count: 4, Total: 500 * time.Millisecond}, UpstreamTimes: spec.Times{Count: 3, Total: 250 * time.Millisecond}},
 	},
 	targets: map[string][]spec.TargetFacts{"lb-1": {
 		{Pool: "p", Target: "i-1", Addr: netip.MustParseAddrPort("10.0.0.1:8080"), Health: spec.HealthUp, Active: 2, Total: 20},
@@ -46,6 +51,9 @@ func TestDatagrams(t *testing.T) {
 	}
 	got := map[string]float64{}
 	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "openslb_frontend_") {
+			continue
+		}
 		m := f.GetMetric()[0]
 		got[strings.TrimPrefix(f.GetName(), "openslb_frontend_")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 	}
@@ -61,7 +69,19 @@ func TestDatagrams(t *testing.T) {
 
 // The exposition is what dashboards are built on.
 func TestExposition(t *testing.T) {
-	want := `# HELP openslb_frontend_active_connections Client connections now open (ActiveConnection).
+	want := `# HELP openslb_descriptor_shortages_total Connections, flows and listeners refused for want of a descriptor.
+# TYPE openslb_descriptor_shortages_total counter
+openslb_descriptor_shortages_total 4
+# HELP openslb_descriptors_in_use Descriptors that connections, flows and listeners hold.
+# TYPE openslb_descriptors_in_use gauge
+openslb_descriptors_in_use 3
+# HELP openslb_descriptors_limit Descriptors that connections, flows and listeners may hold.
+# TYPE openslb_descriptors_limit gauge
+openslb_descriptors_limit 900
+# HELP openslb_event_loops Event loops of each layer.
+# TYPE openslb_event_loops gauge
+openslb_event_loops 2
+# HELP openslb_frontend_active_connections Client connections now open (ActiveConnection).
 # TYPE openslb_frontend_active_connections gauge
 openslb_frontend_active_connections{load_balancer="lb-1",port="80",protocol="tcp"} 1
 openslb_frontend_active_connections{load_balancer="lb-1",port="81",protocol="http"} 0
@@ -84,6 +104,10 @@ openslb_frontend_received_bytes_total{load_balancer="lb-1",port="81",protocol="h
 # HELP openslb_frontend_requests_total Requests received (Qps).
 # TYPE openslb_frontend_requests_total counter
 openslb_frontend_requests_total{load_balancer="lb-1",port="81",protocol="http"} 6
+# HELP openslb_frontend_response_duration_seconds Time from a request to the last byte of its answer, of answers that clients got whole (Rt).
+# TYPE openslb_frontend_response_duration_seconds summary
+openslb_frontend_response_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.5
+openslb_frontend_response_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 4
 # HELP openslb_frontend_responses_total Answers to clients by class of status (StatusCode2xx and so on).
 # TYPE openslb_frontend_responses_total counter
 openslb_frontend_responses_total{class="1xx",load_balancer="lb-1",port="81",protocol="http"} 2
@@ -96,6 +120,10 @@ openslb_frontend_responses_total{class="other",load_balancer="lb-1",port="81",pr
 # TYPE openslb_frontend_sent_bytes_total counter
 openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="80",protocol="tcp"} 5
 openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_upstream_duration_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
+# TYPE openslb_frontend_upstream_duration_seconds summary
+openslb_frontend_upstream_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25
+openslb_frontend_upstream_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 3
 # HELP openslb_frontend_upstream_errors_total Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).
 # TYPE openslb_frontend_upstream_errors_total counter
 openslb_frontend_upstream_errors_total{class="4xx",load_balancer="lb-1",port="81",protocol="http"} 7
@@ -169,6 +197,17 @@ func TestRegistry(t *testing.T) {
 		if names["openslb_frontend_listening"] {
 			t.Error("frontends on an idle node")
 		}
+	}
+}
+
+// Only HTTPS listeners have handshakes.
+func TestHandshakeFailures(t *testing.T) {
+	all := scrape(t, facts{frontends: []spec.FrontendFacts{
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTPS, Port: 443}, HandshakeFailures: 7},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80}},
+	}})
+	if n := strings.Count(all, "openslb_frontend_tls_handshake_failures_total{"); n != 1 || !strings.Contains(all, `protocol="https"} 7`) {
+		t.Errorf("%d series of handshakes in\n%s", n, all)
 	}
 }
 

@@ -166,7 +166,7 @@ func TestSerialOrder(t *testing.T) {
 	for _, tc := range []struct {
 		callers, bursts, rounds int
 		divide                  func([]porcupine.Operation) [][]porcupine.Operation
-	}{{12, 5, 20, whole}, {16, 10, 3, parts}, {32, 6, 3, parts}, {64, 3, 3, parts}} {
+	}{{12, 5, 12, whole}, {16, 10, 3, parts}, {32, 6, 3, parts}, {64, 3, 3, parts}} {
 		t.Run(fmt.Sprint(tc.callers), func(t *testing.T) {
 			steps, overlapping := 0, 0
 			for range tc.rounds {

@@ -48,6 +48,7 @@ type conn struct {
 	todo     todo
 	refusal  error
 	requests int
+	began    int64 // of the request, by clock; 0: it could not be read
 	idleFor  time.Duration
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
@@ -282,6 +283,7 @@ func (c *conn) refuse() {
 		a.status = e.Status
 	}
 	c.count.requests.Add(1)
+	c.began = 0
 	_ = c.answer(&a) // the connection ends either way
 	c.linger = true
 }
@@ -291,7 +293,11 @@ func (c *conn) answer(a *answer) error {
 	w := c.w
 	w.head = a.append(w.head[:0], *c.h.e.stamp.Load())
 	c.count.answered(a.status, 0)
-	return c.deliver(w.head)
+	err := c.deliver(w.head)
+	if err == nil && c.began != 0 {
+		c.count.response.took(clock() - c.began)
+	}
+	return err
 }
 
 // deliver sends bytes to the client.

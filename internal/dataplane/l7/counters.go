@@ -2,6 +2,7 @@ package l7
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -17,8 +18,29 @@ type counters struct {
 	requests             atomic.Uint64
 	status               [6]atomic.Uint64
 	upstream4, upstream5 atomic.Uint64
+	response, upstream   times
+	handshakeFailures    atomic.Uint64
 	_                    [40]byte
 }
+
+// times is how long something took, all together and how often.
+type times struct{ count, nanoseconds atomic.Uint64 }
+
+func (t *times) took(nanoseconds int64) {
+	t.count.Add(1)
+	t.nanoseconds.Add(uint64(max(nanoseconds, 0)))
+}
+
+func (t *times) sum(f *spec.Times) {
+	f.Count += t.count.Load()
+	f.Total += time.Duration(t.nanoseconds.Load())
+}
+
+var epoch = time.Now()
+
+// clock is the time in nanoseconds for differences; event loops have one of their
+// own, which is cheaper.
+func clock() int64 { return int64(time.Since(epoch)) }
 
 // answered counts one answer to a client; fromServer is the server's status, 0
 // if no server answered.
@@ -52,6 +74,9 @@ func sum(shards *[counterShards]counters, f *spec.FrontendFacts) {
 		}
 		f.Upstream4 += c.upstream4.Load()
 		f.Upstream5 += c.upstream5.Load()
+		c.response.sum(&f.ResponseTimes)
+		c.upstream.sum(&f.UpstreamTimes)
+		f.HandshakeFailures += c.handshakeFailures.Load()
 	}
 	f.ActiveConnections = f.NewConnections - closed
 }

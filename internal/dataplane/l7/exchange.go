@@ -13,6 +13,7 @@ func (c *conn) exchange(up *upload, body int) bool {
 	req := &w.req
 	c.requests++
 	c.count.requests.Add(1)
+	c.began = clock()
 
 	view := newView(req, w.in, c.peer, c.peerKey)
 	plan := s.Decide(&view)

@@ -29,6 +29,7 @@ func (c *conn) handshake(config *tls.Config) bool {
 	if err == nil {
 		return true
 	}
+	c.count.handshakeFailures.Add(1)
 	var header tls.RecordHeaderError
 	switch {
 	case errors.As(err, &header) && header.Conn != nil && beginsHTTP(header.RecordHeader[:]):

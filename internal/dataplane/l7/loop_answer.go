@@ -199,6 +199,7 @@ func (x *loopExchange) pass() bool {
 // slow client. It is false when x must be left alone.
 func (x *loopExchange) transmit(b *block, from, to int) bool {
 	if x.done {
+		x.c.port.count.upstream.took(x.r.loop.Now() - x.began)
 		x.settle()
 	}
 	n, errno := 0, syscall.Errno(0)

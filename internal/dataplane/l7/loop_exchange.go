@@ -22,6 +22,8 @@ type loopExchange struct {
 	out  []byte // what goes to the server
 	sent int    // bytes of out
 
+	began int64 // on the loop's clock, with the request; 0: there was none
+
 	// What the answer depends on.
 
 	minor      uint8
@@ -60,6 +62,7 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 
 	x := r.newExchange(c)
 	c.x, c.state = x, loopBusy
+	x.began = r.loop.Now()
 	x.minor, x.persistent, x.head, x.gzip = req.Minor, req.Persistent, req.IsHead(in), s.offersGzip(req, in)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
@@ -287,6 +290,9 @@ func (x *loopExchange) mayKeep() bool {
 // complete ends the exchange: the client has taken all of the answer.
 func (x *loopExchange) complete() {
 	c, keep := x.c, x.keep
+	if x.began != 0 {
+		c.port.count.response.took(x.r.loop.Now() - x.began)
+	}
 	x.drop()
 	c.x = nil
 	x.r.freeExchange(x)

@@ -67,6 +67,7 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 		return errFirst
 	}
 	r.c.count.answered(r.c.w.resp.Status, r.c.w.resp.Status)
+	r.serverDone()
 	if r.done && reusable {
 		r.c.release(r.u)
 		r.released = true
@@ -97,7 +98,17 @@ func (r *relay) finish(err error, reusable *bool) error {
 		r.c.release(r.u)
 		r.released = true
 	}
+	if err == nil {
+		r.c.count.response.took(clock() - r.c.began)
+	}
 	return err
+}
+
+// serverDone notes how long the server took, once it has said all.
+func (r *relay) serverDone() {
+	if r.done {
+		r.c.count.upstream.took(clock() - r.c.began)
+	}
 }
 
 // pass moves one block of body.
@@ -112,6 +123,7 @@ func (r *relay) pass(reusable *bool) error {
 	b, n, err := r.recv(limit)
 	if err == io.EOF && r.framing == h1.UntilClose {
 		r.done = true
+		r.serverDone()
 		if r.zip != nil {
 			return r.passCompressed(nil)
 		}
@@ -124,6 +136,7 @@ func (r *relay) pass(reusable *bool) error {
 		return err
 	}
 	from, to, err := r.take(b, headRoom, n, reusable)
+	r.serverDone()
 	switch {
 	case err != nil:
 	case r.zip != nil:

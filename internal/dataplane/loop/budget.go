@@ -14,6 +14,7 @@ type Budget struct {
 	limit  int64
 	system int64
 	used   atomic.Int64
+	short  atomic.Uint64
 }
 
 // Bounds of what is kept back for the rest of the process: an eighth of all.
@@ -44,6 +45,7 @@ func NewBudgetOf(limit int) *Budget {
 func (b *Budget) Take(n int) bool {
 	if b.used.Add(int64(n)) > b.limit {
 		b.used.Add(int64(-n))
+		b.short.Add(1)
 		return false
 	}
 	return true
@@ -54,6 +56,9 @@ func (b *Budget) Give(n int) { b.used.Add(int64(-n)) }
 
 // Used is the number of descriptors taken now.
 func (b *Budget) Used() int { return int(b.used.Load()) }
+
+// Shortages is how often Take has found too few.
+func (b *Budget) Shortages() uint64 { return b.short.Load() }
 
 // Limit is the number of descriptors that may be taken.
 func (b *Budget) Limit() int { return int(b.limit) }

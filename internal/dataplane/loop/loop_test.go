@@ -384,6 +384,9 @@ func TestBudget(t *testing.T) {
 			t.Errorf("take %d: %v", i, !want)
 		}
 	}
+	if n := b.Shortages(); n != 1 {
+		t.Errorf("%d shortages", n)
+	}
 	b.Give(2)
 	if !b.Take(3) || b.Used() != 5 {
 		t.Errorf("used %d", b.Used())

@@ -230,4 +230,29 @@ type FrontendFacts struct {
 	Status    [6]uint64 // L7: answers to clients by class; [0] is "other"
 	Upstream4 uint64    // L7: 4xx from servers
 	Upstream5 uint64    // L7: 5xx from servers
+
+	// ResponseTimes are, for answers that clients got whole, the times from the
+	// request to the last byte; UpstreamTimes, for answers that servers gave
+	// whole, those to the server's last byte. L7 alone; tunnels are in neither.
+	ResponseTimes, UpstreamTimes Times
+	// HandshakeFailures counts clients with whom no agreement on TLS was reached.
+	HandshakeFailures uint64
+}
+
+// EngineFacts are what was seen of the engine as a whole.
+type EngineFacts struct {
+	// Loops is the number of event loops of each layer.
+	Loops int
+	// DescriptorsInUse are those that connections, flows and listeners hold now,
+	// of at most DescriptorLimit; the rest of what the process may open is kept
+	// for the store, the API and health checks.
+	DescriptorsInUse, DescriptorLimit int
+	// DescriptorShortages counts what was refused for want of a descriptor.
+	DescriptorShortages uint64
+}
+
+// Times is how often something was done, and how long it took together.
+type Times struct {
+	Count uint64
+	Total time.Duration
 }
