@@ -47,6 +47,7 @@ var Rules = []Rule{
 	{Package: "rpc", Why: "the protocol serves any product; it must not learn what a load balancer is"},
 	{Package: "client", May: []string{"rpc"}, Why: "a client knows the wire, not the server"},
 	{Package: "localca", Why: "making certificates needs nothing of ours"},
+	{Package: "handover", Tests: []string{"testutil"}, Why: "messages and descriptors pass between processes whatever they are about"},
 	{Package: "metrics", May: []string{"dataplane/spec"}, Why: "names and labels are read from facts, never from the parts that make them"},
 	{Package: "accesslog", Why: "a line writer needs nothing of ours"},
 	{Package: "console", Why: "the console is a client of the API over HTTP like any other; an import would be a door of its own"},

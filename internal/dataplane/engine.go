@@ -44,6 +44,11 @@ type Options struct {
 	// Unseal opens the private key of a certificate, in PEM; what it returns is
 	// overwritten after use. Without it no HTTPS frontend can be opened.
 	Unseal func(id string, sealed []byte) ([]byte, error)
+	// Estate is what an engine of another process left, with its sockets, which
+	// are then this engine's; nil: there was none. With an estate the engine takes
+	// in no traffic until Resume.
+	Estate *Estate
+	FDs    []int
 }
 
 // Engine runs load balancers. All methods are safe for concurrent use; changes
@@ -55,6 +60,8 @@ type Engine struct {
 	checks   *health.Runner
 	builders map[spec.Protocol]builder // immutable after New
 	engines  engines
+	// standings are of the estate, until Resume; guarded by applying.
+	standings map[standingKey]bool
 
 	// applying is read-locked by every change, so that Close can wait for those
 	// under way.
@@ -88,7 +95,9 @@ func New(o Options) *Engine {
 		e.drain = DefaultDrainTimeout
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes})
-	e.engines = engines{log: e.log, loops: o.Loops, secret: o.Secret, tls: tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal})}
+	e.engines.log, e.engines.loops, e.engines.secret = e.log, o.Loops, o.Secret
+	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal})
+	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()
 	return e
 }
@@ -266,5 +275,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	// 3. The checks, whose verdicts no pool wants any more.
 	e.checks.Close()
 	// 4. The loops last: frontends needed them to close their connections.
-	return errors.Join(err, e.engines.close(ctx))
+	err = errors.Join(err, e.engines.close(ctx))
+	e.engines.sockets.Close()
+	return err
 }

@@ -74,6 +74,8 @@ func poolText(p *pool.Pool, rules ...*pool.Pool) string {
 }
 
 type recorded struct {
+	passing // not asked for
+
 	r *recorder
 	f spec.Frontend
 	p *pool.Pool

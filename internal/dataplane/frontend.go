@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/openslb/openslb/internal/dataplane/l4"
 	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/pool"
+	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
 )
@@ -26,6 +28,24 @@ type frontend interface {
 	// Close stops accepting at once. Requests under way may finish until ctx
 	// ends; connections of layer 4 are reset.
 	Close(ctx context.Context) error
+	passing
+}
+
+// passing is what a frontend does to pass to another process.
+type passing interface {
+	// Hold stops taking in anything new, Resume goes on.
+	Hold()
+	Resume() error
+	// Sockets are the descriptors listened on, which stay the frontend's.
+	Sockets() []int
+	// Leave closes the sockets, which another process has too; connections go on.
+	Leave()
+}
+
+// remembering is a frontend that knows its clients, as those of layer 4 do.
+type remembering interface {
+	Remember() (*l4.Memory, []int)
+	Recall(m *l4.Memory, fds []int) (lost int)
 }
 
 // builder starts a frontend within limits that its instance shares. It returns
@@ -49,6 +69,9 @@ type engines struct {
 	loops  int
 	secret []byte // of sticky sessions
 	tls    *tlsconf.Builder
+	// sockets are inherited, and held is set until they may be used.
+	sockets *sock.Inherited
+	held    atomic.Bool
 
 	mu     sync.Mutex
 	budget *loop.Budget // of descriptors, for the loops of both layers
@@ -85,6 +108,8 @@ type layer4 interface {
 	Update(f spec.Frontend, p *pool.Pool)
 	Facts() spec.FrontendFacts
 	Close(ctx context.Context) error
+	passing
+	remembering
 }
 
 func (r ruleless) Update(f spec.Frontend, p *pool.Pool, _ ...*pool.Pool) { r.layer4.Update(f, p) }
@@ -121,7 +146,7 @@ func (e *engines) layer4() (*l4.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget})
+		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget, Sockets: e.sockets, Held: &e.held})
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +164,7 @@ func (e *engines) layer7() (*l7.Engine, error) {
 			return nil, err
 		}
 		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Driver: l7.Loops, Loops: e.loops, Budget: budget,
-			Secret: e.secret, TLS: e.tls.Config})
+			Secret: e.secret, TLS: e.tls.Config, Sockets: e.sockets, Held: &e.held})
 	}
 	return e.l7, nil
 }

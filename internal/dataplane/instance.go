@@ -111,7 +111,7 @@ func (in *instance) updatePools(want []spec.Pool) {
 		p := in.pools[s.ID]
 		switch {
 		case p == nil:
-			p = &running[*pool.Pool, spec.Pool]{it: pool.New(s, in.engine.watch), spec: s}
+			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.engine.watch, in.engine.had(in.id, s.ID)), spec: s}
 			in.mu.Lock()
 			in.pools[s.ID] = p
 			in.mu.Unlock()

@@ -28,14 +28,14 @@ type probe struct {
 	refused error // of NewChecker: every round fails with it
 	health  atomic.Uint32
 
-	// Used by the round under way alone; rounds never overlap.
+	// localError is used by the round under way alone; rounds never overlap.
+	localError bool // the last round failed for want of something on this host
 
-	verdict    verdict
-	since      time.Time // of the health
-	localError bool      // the last round failed for want of something on this host
+	// The rest is guarded by Runner.mu. The round under way alone writes the verdict
+	// and reads it without the lock.
 
-	// The rest is guarded by Runner.mu.
-
+	verdict     verdict
+	since       time.Time // of the health
 	timer       *time.Timer
 	ended       bool
 	begun       bool
@@ -51,6 +51,7 @@ func (r *Runner) newProbeLocked(key probeKey) *probe {
 		cancel()
 		return p
 	}
+	p.inheritLocked()
 	p.checker, p.refused = r.newChecker(key.check)
 	r.waiting++
 	r.running.Add(1)
@@ -128,12 +129,21 @@ func (p *probe) judge(err error) {
 				"target", p.key.addr.String(), "check", string(c.Kind), "cause", err)
 		}
 	}
-	if local || !p.verdict.add(err == nil, c.Healthy, c.Unhealthy) {
+	if local {
 		return
 	}
 	now := time.Now()
-	args := []any{"target", p.key.addr.String(), "check", string(c.Kind), "results", p.verdict.run, "after", now.Sub(p.since).Round(time.Millisecond).String()}
-	p.since = now
+	since := p.since
+	r.mu.Lock()
+	changed := p.verdict.add(err == nil, c.Healthy, c.Unhealthy)
+	if changed {
+		p.since = now
+	}
+	r.mu.Unlock()
+	if !changed {
+		return
+	}
+	args := []any{"target", p.key.addr.String(), "check", string(c.Kind), "results", p.verdict.run, "after", now.Sub(since).Round(time.Millisecond).String()}
 	if p.verdict.health == spec.HealthUp {
 		r.log.Info("target is up", args...)
 	} else {

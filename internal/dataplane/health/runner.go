@@ -50,6 +50,8 @@ type Runner struct {
 	closed  bool
 	probes  map[probeKey]*probe
 	waiting int // probes that have not begun their first round
+	// inherited are verdicts of a process before this one, for probes to begin with.
+	inherited map[inheritedKey]Verdict
 }
 
 // NewRunner returns a runner without probes.

@@ -183,7 +183,7 @@ func (c *carrier) close() {
 	if c.fd < 0 {
 		return
 	}
-	c.port.worker.loop.Release(c.handle)
+	c.port.worker.loop.Detach(c.handle) // another process may have the socket too
 	sock.Close(c.fd)
 	c.fd = -1
 	c.port.worker.engine.carriers.Give(1)

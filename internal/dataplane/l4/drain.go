@@ -47,7 +47,7 @@ func (p *port) drain() {
 	limit := time.Duration(p.tcp.now.Load().drain)
 	l := p.worker.loop
 	l.Disarm(&p.draining)
-	if limit == 0 || p.fd < 0 {
+	if limit == 0 || p.tcp.closed.Load() {
 		return
 	}
 	next, cut := time.Duration(-1), 0

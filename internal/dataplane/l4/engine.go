@@ -15,9 +15,11 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/loop"
+	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
 // Options are the settings of an engine. The zero value works.
@@ -31,6 +33,11 @@ type Options struct {
 	// ConnectTimeout is how long one server has to accept a connection before
 	// another is tried; 0: 5 s. All tries together get three times as long.
 	ConnectTimeout time.Duration
+	// Sockets are those of another process, to be taken over; nil: none.
+	Sockets *sock.Inherited
+	// Held, while it is set, has new frontends take nothing in until their Resume;
+	// nil: never.
+	Held *atomic.Bool
 
 	pipes int // of each loop; for tests, 0: the loop's default
 }
@@ -48,6 +55,8 @@ type Engine struct {
 	carriers       *loop.Budget // the part of budget that UDP may use towards servers
 	connectTimeout time.Duration
 	shortage       throttle // of log lines on missing descriptors
+	sockets        *sock.Inherited
+	held           *atomic.Bool
 
 	mu        sync.Mutex
 	closed    bool
@@ -76,6 +85,8 @@ func NewEngine(o Options) (*Engine, error) {
 		log:            o.Logger,
 		budget:         o.Budget,
 		connectTimeout: o.ConnectTimeout,
+		sockets:        o.Sockets,
+		held:           o.Held,
 		frontends:      make(map[closer]struct{}),
 	}
 	if e.log == nil {
@@ -83,6 +94,9 @@ func NewEngine(o Options) (*Engine, error) {
 	}
 	if e.connectTimeout <= 0 {
 		e.connectTimeout = defaultConnectTimeout
+	}
+	if e.held == nil {
+		e.held = new(atomic.Bool)
 	}
 	if e.budget == nil {
 		b, err := loop.NewBudget()

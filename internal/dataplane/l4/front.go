@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,11 +16,14 @@ import (
 
 // part is what a frontend has on one loop.
 type part interface {
-	// open begins to take traffic.
+	// open begins to take traffic, or goes on with it.
 	open() error
+	// hold stops taking in anything new until it is opened again; what there is
+	// goes on as far as it can without.
+	hold()
 	// close ends everything and calls finished, maybe in a later turn.
 	close(finished func())
-	// on is the worker whose loop the other two are called on.
+	// on is the worker whose loop the others are called on.
 	on() *worker
 }
 
@@ -31,7 +35,8 @@ type front[P part] struct {
 	addr   netip.AddrPort
 	limit  *limit.Frontend
 	now    atomic.Pointer[settings]
-	ports  []P // one for each worker
+	ports  []P   // one for each socket
+	fds    []int // the sockets listened on: one for each worker, if none is inherited
 
 	ending  func() // called once when closing begins; nil: nothing
 	closing sync.Once
@@ -41,7 +46,8 @@ type front[P part] struct {
 	mu sync.Mutex // serialises Update
 }
 
-// listen binds the address, by one socket for each worker.
+// listen binds the address, by one socket for each worker unless those of
+// another process are inherited.
 func (t *front[P]) listen(e *Engine, f *spec.Frontend, limits *limit.Frontend, bind func(netip.AddrPort, int) (*sock.Group, error)) (*sock.Group, error) {
 	if limits == nil {
 		limits = &limit.Frontend{}
@@ -55,12 +61,17 @@ func (t *front[P]) listen(e *Engine, f *spec.Frontend, limits *limit.Frontend, b
 		e.budget.Give(n)
 		return nil, err
 	}
+	t.fds = slices.Clone(group.FDs)
+	if e.budget.Give(n); !e.budget.Take(len(t.fds)) {
+		group.Close()
+		return nil, &sock.BindError{Addr: f.Listen, Datagram: f.ID.Protocol == spec.UDP, Err: syscall.EMFILE}
+	}
 	t.engine, t.id, t.addr, t.limit, t.done = e, f.ID, group.Addr, limits, make(chan struct{})
 	return group, nil
 }
 
-// start has all parts take traffic through the sockets of group. After a failure
-// everything is closed.
+// start has all parts take traffic through the sockets of group, unless the
+// engine is held. After a failure everything is closed.
 func (t *front[P]) start(group *sock.Group) error {
 	if err := t.engine.add(t); err != nil {
 		if t.ending != nil {
@@ -70,18 +81,13 @@ func (t *front[P]) start(group *sock.Group) error {
 		t.engine.budget.Give(len(t.ports))
 		return err
 	}
-	errs := make([]error, len(t.ports))
-	for i, p := range t.ports {
-		if !p.on().loop.Do(func() { errs[i] = p.open() }) {
-			errs[i] = errClosed
-		}
+	if t.engine.held.Load() {
+		return nil
 	}
-	for _, err := range errs {
-		if err != nil {
-			t.close()
-			<-t.done
-			return fmt.Errorf("listen on %s: %w", t.addr, err)
-		}
+	if err := t.Resume(); err != nil {
+		t.close()
+		<-t.done
+		return err
 	}
 	return nil
 }

@@ -56,9 +56,8 @@ func newPort(t *TCP, w *worker, fd int) *port {
 	p := &port{tcp: t, worker: w, fd: fd, batch: 1}
 	p.pause.Expirer = resume{p}
 	p.draining.Expirer = drained{p}
-	parts := len(t.engine.workers)
-	p.in.init(p, t.limit.In.Part(parts))
-	p.out.init(p, t.limit.Out.Part(parts))
+	p.in.init(p, t.limit.In.Part(len(t.fds)))
+	p.out.init(p, t.limit.Out.Part(len(t.fds)))
 	return p
 }
 
@@ -180,14 +179,8 @@ func (p *port) learn(worked bool) {
 // close stops accepting, resets the connections and calls finished. With many
 // connections it goes on in later turns.
 func (p *port) close(finished func()) {
-	if p.fd >= 0 {
-		p.worker.loop.Disarm(&p.pause)
-		p.worker.loop.Disarm(&p.draining)
-		p.worker.loop.Release(p.handle)
-		sock.Close(p.fd)
-		p.fd = -1
-		p.worker.engine.budget.Give(1)
-	}
+	p.leave()
+	p.worker.loop.Disarm(&p.draining)
 	for range closeMost {
 		if p.conns == nil {
 			p.worker.loop.Disarm(&p.in.timer)

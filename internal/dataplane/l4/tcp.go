@@ -3,7 +3,6 @@ package l4
 import (
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
-	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -18,13 +17,13 @@ type TCP struct {
 // *sock.BindError.
 func (e *Engine) NewTCP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend) (*TCP, error) {
 	t := &TCP{}
-	group, err := t.listen(e, &f, limits, sock.ListenTCP)
+	group, err := t.listen(e, &f, limits, e.sockets.ListenTCP)
 	if err != nil {
 		return nil, err
 	}
 	t.ending = t.unwatch
-	for i, w := range e.workers {
-		t.ports = append(t.ports, newPort(t, w, group.FDs[i]))
+	for i, fd := range group.FDs {
+		t.ports = append(t.ports, newPort(t, e.workers[i%len(e.workers)], fd))
 	}
 	t.Update(f, p)
 	if err := t.start(group); err != nil {

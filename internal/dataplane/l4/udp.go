@@ -3,7 +3,6 @@ package l4
 import (
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
-	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -24,12 +23,12 @@ type UDP struct{ front[*udpPort] }
 // *sock.BindError.
 func (e *Engine) NewUDP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend) (*UDP, error) {
 	u := &UDP{}
-	group, err := u.listen(e, &f, limits, sock.ListenUDP)
+	group, err := u.listen(e, &f, limits, e.sockets.ListenUDP)
 	if err != nil {
 		return nil, err
 	}
-	for i, w := range e.workers {
-		u.ports = append(u.ports, newUDPPort(u, w, group.FDs[i]))
+	for i, fd := range group.FDs {
+		u.ports = append(u.ports, newUDPPort(u, e.workers[i%len(e.workers)], fd))
 	}
 	u.Update(f, p)
 	if err := u.start(group); err != nil {

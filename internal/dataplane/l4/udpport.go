@@ -95,7 +95,7 @@ func newDatagrams(l *loop.Loop) *datagrams {
 }
 
 func newUDPPort(u *UDP, w *worker, fd int) *udpPort {
-	parts := len(u.engine.workers)
+	parts := len(u.fds)
 	p := &udpPort{
 		udp: u, worker: w, fd: fd,
 		in: u.limit.In.Part(parts), out: u.limit.Out.Part(parts),
@@ -114,6 +114,9 @@ func (p *udpPort) on() *worker { return p.worker }
 func (p *udpPort) open() (err error) {
 	if p.worker.udp == nil {
 		p.worker.udp = newDatagrams(p.worker.loop)
+	}
+	if err := p.openCarriers(); err != nil {
+		return err
 	}
 	p.handle, err = p.worker.loop.Register(p.fd, loop.Readable|loop.Repeat, p)
 	return err
@@ -288,15 +291,7 @@ func (d *datagrams) flush() {
 // close ends everything and calls finished. With many flows it goes on in later
 // turns.
 func (p *udpPort) close(finished func()) {
-	if p.fd >= 0 {
-		if d := p.worker.udp; d != nil && d.of == p {
-			d.flush()
-		}
-		p.worker.loop.Release(p.handle)
-		sock.Close(p.fd)
-		p.fd = -1
-		p.worker.engine.budget.Give(1)
-	}
+	p.leave()
 	n := 0
 	for _, f := range p.flows {
 		if n++; n > closeMost {

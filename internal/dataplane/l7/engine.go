@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/loop"
+	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -28,6 +29,11 @@ type Options struct {
 	// Secret keys the cookies of sticky sessions. nil: one of the process's own,
 	// so that sessions end with it.
 	Secret []byte
+	// Sockets are those of another process, to be taken over; nil: none.
+	Sockets *sock.Inherited
+	// Held, while it is set, has new frontends accept nothing until their Resume;
+	// nil: never.
+	Held *atomic.Bool
 	// TLS makes the settings of an HTTPS frontend. Without it none can be opened.
 	TLS func(spec.Frontend) (*tls.Config, error)
 }
@@ -70,6 +76,9 @@ func NewEngine(o Options) *Engine {
 	if e.options.Secret == nil {
 		e.options.Secret = make([]byte, 32)
 		rand.Read(e.options.Secret) // ends the program rather than fail
+	}
+	if e.options.Held == nil {
+		e.options.Held = new(atomic.Bool)
 	}
 	if e.log == nil {
 		e.log = slog.Default()

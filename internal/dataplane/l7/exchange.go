@@ -56,7 +56,7 @@ func (c *conn) mayKeep() bool {
 	if !c.w.req.Persistent {
 		return false
 	}
-	if c.requests >= maxRequests || c.h.closing.Load() {
+	if c.requests >= maxRequests || c.h.ends() {
 		c.linger = true // the client may have sent another request already
 		return false
 	}

@@ -5,11 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/netip"
-	"os"
 	"reflect"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/acl"
@@ -26,12 +24,13 @@ type member = pool.Member
 type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
-	listener *os.File    // of the goroutine driver
+	acceptor *acceptor   // of the goroutine driver
 	ports    []*loopPort // of the loop driver
+	fds      []int       // theirs
 	addr     netip.AddrPort
 	snap     atomic.Pointer[snapshot]
 	closing  atomic.Bool
-	accepted chan struct{} // closed when accepting has ended
+	leaving  atomic.Bool // other processes have the port: no request more on a connection
 	shards   [counterShards]counters
 
 	conns sync.WaitGroup
@@ -82,27 +81,25 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) (*H
 		}
 		s.tlsOf = f.TLS
 	}
-	h := &HTTP{e: e, id: f.ID, accepted: make(chan struct{})}
+	h := &HTTP{e: e, id: f.ID}
 	h.snap.Store(s)
 	if e.options.Driver == Loops && s.tls == nil {
-		close(h.accepted)
 		if err := e.listenLooped(h, f.Listen); err != nil {
 			return nil, err
 		}
 		return h, nil
 	}
-	group, err := sock.ListenTCP(f.Listen, 1)
+	group, err := e.options.Sockets.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
 	}
 	h.addr = group.Addr
-	h.listener = os.NewFile(uintptr(group.FDs[0]), "http "+group.Addr.String())
-	rc, err := h.listener.SyscallConn()
-	if err != nil {
-		h.listener.Close()
+	if h.acceptor, err = newAcceptor(h, group.FDs); err != nil {
 		return nil, err
 	}
-	go h.accept(rc, group.FDs[0])
+	if !e.options.Held.Load() {
+		h.acceptor.resume()
+	}
 	return h, nil
 }
 
@@ -139,41 +136,6 @@ func (h *HTTP) Facts() spec.FrontendFacts {
 	f := spec.FrontendFacts{ID: h.id, Listening: !h.closing.Load()}
 	sum(&h.shards, &f)
 	return f
-}
-
-// accept takes connections until the listener is closed.
-func (h *HTTP) accept(rc syscall.RawConn, fd int) {
-	defer close(h.accepted)
-	var failed syscall.Errno
-	one := func(uintptr) bool {
-		for {
-			c, remote, errno := sock.Accept(fd)
-			switch errno {
-			case 0:
-				h.start(c, remote)
-			case syscall.EAGAIN:
-				return false
-			default:
-				failed = errno
-				return true
-			}
-			if h.closing.Load() {
-				failed = 0
-				return true
-			}
-		}
-	}
-	for !h.closing.Load() {
-		failed = 0
-		if err := rc.Read(one); err != nil {
-			return // closed
-		}
-		if failed != 0 {
-			// Out of descriptors or memory: connections wait in the queue.
-			h.e.log.Warn("accepting HTTP connections", "address", h.addr, "error", failed)
-			time.Sleep(50 * time.Millisecond)
-		}
-	}
 }
 
 // start serves one accepted connection, or closes it without an answer if the
@@ -231,11 +193,7 @@ func (h *HTTP) Close(ctx context.Context) error {
 	if h.closing.Swap(true) {
 		return nil
 	}
-	if h.listener != nil {
-		h.listener.Close()
-	}
-	<-h.accepted
-	h.eachPort((*loopPort).close)
+	h.stopAccepting()
 	h.eachPort((*loopPort).interruptIdle)
 	h.each((*conn).interruptIdle)
 	done := make(chan struct{})

@@ -280,7 +280,7 @@ func (x *loopExchange) mayKeep() bool {
 	if !x.persistent {
 		return false
 	}
-	if x.c.requests >= maxRequests || x.c.port.h.closing.Load() {
+	if x.c.requests >= maxRequests || x.c.port.h.ends() {
 		x.c.linger = true // the client may have sent another request already
 		return false
 	}

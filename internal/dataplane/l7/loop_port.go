@@ -2,6 +2,7 @@ package l7
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -118,8 +119,7 @@ func (p *loopPort) begin(fd int, remote netip.AddrPort) {
 // close stops accepting.
 func (p *loopPort) close() {
 	if p.fd >= 0 {
-		p.r.loop.Disarm(&p.pause)
-		p.r.loop.Release(p.handle)
+		p.hold()
 		sock.Close(p.fd)
 		p.fd = -1
 		p.r.loop.Budget.Give(1)
@@ -152,25 +152,24 @@ func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	budget := all[0].loop.Budget
-	if !budget.Take(len(all)) {
-		return &sock.BindError{Addr: listen, Err: syscall.EMFILE}
-	}
-	group, err := sock.ListenTCP(listen, len(all))
+	group, err := e.options.Sockets.ListenTCP(listen, len(all))
 	if err != nil {
-		budget.Give(len(all))
 		return err
 	}
-	h.addr = group.Addr
-	for i, r := range all {
-		h.ports = append(h.ports, &loopPort{h: h, r: r, count: &h.shards[i%counterShards], fd: group.FDs[i]})
+	if !all[0].loop.Budget.Take(len(group.FDs)) {
+		group.Close()
+		return &sock.BindError{Addr: listen, Err: syscall.EMFILE}
 	}
-	for _, p := range h.ports {
-		failed := errClosed
-		if p.r.loop.Do(func() { failed = p.open() }); failed != nil {
-			h.eachPort((*loopPort).close)
-			return &sock.BindError{Addr: listen, Err: failed}
-		}
+	h.addr, h.fds = group.Addr, slices.Clone(group.FDs)
+	for i, fd := range group.FDs {
+		h.ports = append(h.ports, &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], fd: fd})
+	}
+	if e.options.Held.Load() {
+		return nil
+	}
+	if err := h.openPorts(); err != nil {
+		h.eachPort((*loopPort).close)
+		return err
 	}
 	return nil
 }

@@ -123,6 +123,15 @@ func (f *Frontend) Admit() bool {
 	return false
 }
 
+// Readmit counts a connection that was admitted before, by another process. No
+// bound keeps it out; it needs a Leave too.
+func (f *Frontend) Readmit() {
+	f.conns.open.Add(1)
+	if f.instance != nil {
+		f.instance.conns.open.Add(1)
+	}
+}
+
 // Leave counts the end of a connection.
 func (f *Frontend) Leave() {
 	f.conns.leave()

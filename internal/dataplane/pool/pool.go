@@ -33,6 +33,7 @@ type WatchFunc func(check spec.Check, addr netip.AddrPort, report func(spec.Heal
 type Pool struct {
 	id    string
 	watch WatchFunc
+	had   Had
 	now   atomic.Pointer[snapshot]
 
 	mu      sync.Mutex
@@ -49,9 +50,16 @@ type memberKey struct {
 
 // New returns a pool with the targets of s. It watches their health by watch
 // when s has a check; watch may be nil for a pool that never has one.
-func New(s spec.Pool, watch WatchFunc) *Pool {
-	p := &Pool{id: s.ID, watch: watch}
+func New(s spec.Pool, watch WatchFunc) *Pool { return Continue(s, watch, nil) }
+
+// Continue is New for a pool that another process had before. Targets that had
+// traffic there have it at once, until their check decides; nil: none had.
+func Continue(s spec.Pool, watch WatchFunc, had Had) *Pool {
+	p := &Pool{id: s.ID, watch: watch, had: had}
 	p.Update(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.had = nil // a target that comes later is a new one
 	return p
 }
 
@@ -126,8 +134,8 @@ func equalCheck(a, b *spec.Check) bool {
 // server that was out stays out until the new check finds it well, and a new
 // server waits for its first verdict.
 func (p *Pool) watchLocked(m *Member, fresh bool) {
-	m.carried = !fresh && m.well()
-	m.waiting = fresh || m.waiting && m.health == spec.HealthUnknown
+	m.carried = !fresh && m.well() || fresh && p.had != nil && p.had(m.id, m.addr)
+	m.waiting = fresh && !m.carried || m.waiting && m.health == spec.HealthUnknown
 	if m.watch != nil {
 		m.watch.Close()
 	}

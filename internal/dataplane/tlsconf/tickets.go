@@ -39,7 +39,11 @@ type ticketKey struct {
 	number uint32
 	aead   cipher.AEAD
 	made   time.Time
+	secret ticketSecret
 }
+
+// ticketSecret is the key of AES-256-GCM and the number that names it.
+type ticketSecret [32 + ticketNumber]byte
 
 // keys returns the key that seals, which is fresh enough, and the one before it,
 // nil if there is none whose tickets could still be young enough.
@@ -70,8 +74,12 @@ func (t *tickets) age(k *ticketKey, now time.Time) time.Duration {
 }
 
 func newTicketKey(now time.Time) (*ticketKey, error) {
-	var secret [32 + ticketNumber]byte
+	var secret ticketSecret
 	rand.Read(secret[:]) // ends the program rather than fail
+	return secret.key(now)
+}
+
+func (secret ticketSecret) key(made time.Time) (*ticketKey, error) {
 	block, err := aes.NewCipher(secret[:32])
 	if err != nil {
 		return nil, fmt.Errorf("make a ticket key: %w", err)
@@ -80,7 +88,7 @@ func newTicketKey(now time.Time) (*ticketKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a ticket key: %w", err)
 	}
-	return &ticketKey{number: binary.BigEndian.Uint32(secret[32:]), aead: aead, made: now}, nil
+	return &ticketKey{number: binary.BigEndian.Uint32(secret[32:]), aead: aead, made: made, secret: secret}, nil
 }
 
 func (t *tickets) seal(s *tls.SessionState, binding []byte) ([]byte, error) {

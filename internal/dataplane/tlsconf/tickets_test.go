@@ -118,3 +118,44 @@ func TestTicketKeys(t *testing.T) {
 		t.Error("the binding does not matter")
 	}
 }
+
+// TestSessionsOfTheProcessBefore: with its keys, sessions that began there are
+// resumed here, and end when they would have ended.
+func TestSessionsOfTheProcessBefore(t *testing.T) {
+	server := certify("server", ecKey(), nil)
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		keys  func([]TicketKey) []TicketKey
+		want  bool
+	}{
+		{"all keys", 0, func(k []TicketKey) []TicketKey { return k }, true},
+		{"a key before the last", 0, func(k []TicketKey) []TicketKey {
+			fresh := NewBuilder(Options{Unseal: unseal})
+			if _, _, err := fresh.tickets.keys(); err != nil {
+				t.Fatal(err)
+			}
+			return append(fresh.TicketKeys(), k...)
+		}, true},
+		{"too late", 301 * time.Second, func(k []TicketKey) []TicketKey { return k }, false},
+		{"no keys", 0, func([]TicketKey) []TicketKey { return nil }, false},
+		{"a stump", 0, func(k []TicketKey) []TicketKey { return []TicketKey{{k[0].Secret[:35], k[0].Made}} }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := &clock{}
+			before, after := NewBuilder(Options{Unseal: unseal, Now: clock.now}), NewBuilder(Options{Unseal: unseal, Now: clock.now})
+			client := anyClient(func(cfg *tls.Config) {
+				cfg.ServerName, cfg.ClientSessionCache = "a.example.com", tls.NewLRUClientSessionCache(0)
+			})
+			if _, err := shake(t, config(t, before, options(server)), client); err != nil {
+				t.Fatal(err)
+			}
+			after.InheritTicketKeys(c.keys(before.TicketKeys()))
+			clock.ahead.Store(int64(c.after))
+			state, err := shake(t, config(t, after, options(server)), client)
+			if err != nil || state.DidResume != c.want {
+				t.Errorf("resumed is %v, want %v; %v", state.DidResume, c.want, err)
+			}
+		})
+	}
+}

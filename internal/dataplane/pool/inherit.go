@@ -1,0 +1,53 @@
+package pool
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// Had tells whether a target was well enough for traffic in the process before.
+type Had func(id string, addr netip.AddrPort) bool
+
+// Standing is one target's, for the process that takes over.
+type Standing struct {
+	ID   string
+	Addr netip.AddrPort
+	// Well is whether health alone lets it have traffic.
+	Well bool
+}
+
+// Standings are those of all members that are checked.
+func (p *Pool) Standings() []Standing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []Standing
+	for _, m := range p.members {
+		if m.watch != nil {
+			out = append(out, Standing{m.id, m.addr, m.well()})
+		}
+	}
+	return out
+}
+
+// Member finds the member that a target has become; nil: there is none.
+func (p *Pool) Member(id string, addr netip.AddrPort) *Member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.id == id && m.addr == addr {
+			return m
+		}
+	}
+	return nil
+}
+
+// Former is a member that has left its pool and stopped being usable so long
+// ago, for what is still on it.
+func Former(t spec.Target, unusable time.Duration) *Member {
+	m := &Member{id: t.ID, addr: t.Addr, text: t.Addr.String(), target: t}
+	m.removed.Store(true)
+	m.left.Store(int64(time.Since(start) - unusable))
+	return m
+}
