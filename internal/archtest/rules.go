@@ -91,6 +91,7 @@ var Rules = []Rule{
 	{Package: "cmd/openslb", May: []string{"node", "client", "quickstart"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
 	{Package: "bench", May: []string{"client", "testutil"}, Why: "the benchmark measures the real binary from outside, beside its peers"},
 	{Package: "test/conformance", Tests: []string{"node", "client", "slb"}, Why: "conformance is seen from the client's side of the wire"},
+	{Package: "test/http1", Tests: []string{"dataplane/l7", "dataplane/pool", "dataplane/spec"}, Why: "the corpus judges bytes at both ends and shares no parser with the proxy"},
 	{Package: "test/model", Tests: []string{"node", "client", "testutil"}, Why: "the model knows the published API and nothing of what is behind it"},
 	{Package: "test/system", Tests: []string{"node", "client", "slb", "plan", "reconcile", "store/..."}, Why: "a whole node is driven over its public port"},
 }

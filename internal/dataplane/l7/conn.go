@@ -203,8 +203,11 @@ func (c *conn) turn(uintptr) bool {
 		if !c.requestsReady() {
 			return true
 		}
-		if n < len(room) && c.tls == nil {
-			return false // drained: more will be announced
+		if n < len(room) && c.tls == nil && c.w == nil {
+			// Drained: more will be announced. An end that came with the bytes was
+			// announced already, which an idle connection looks for later and half a
+			// head at once, by reading on.
+			return false
 		}
 	}
 }

@@ -20,7 +20,8 @@ var tchar = func() (t [256]bool) {
 }()
 
 // hostChar marks the bytes of a registered name or IPv4 address. It is RFC
-// 3986's reg-name without the comma, which list-minded readers split at.
+// 3986's reg-name without the comma, which list-minded readers split at, and
+// without percent-encoding, which some decode before they compare.
 var hostChar = func() (t [256]bool) {
 	for c := '0'; c <= '9'; c++ {
 		t[c] = true
@@ -28,7 +29,7 @@ var hostChar = func() (t [256]bool) {
 	for c := 'a'; c <= 'z'; c++ {
 		t[c], t[c-32] = true, true
 	}
-	for _, c := range "-._~%!$&'()*+;=" {
+	for _, c := range "-._~!$&'()*+;=" {
 		t[c] = true
 	}
 	return t

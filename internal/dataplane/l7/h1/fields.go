@@ -14,6 +14,9 @@ const (
 
 	maxName   = 256
 	maxMethod = 32
+	// maxOptions is how many headers a message's Connection headers may name:
+	// each is looked for among all.
+	maxOptions = 64
 )
 
 // Field is one header line, as offsets into the buffer that was parsed, so it
@@ -196,8 +199,8 @@ func (c *connOptions) add(value []byte) bool {
 			c.keepAlive = true
 		case equalFold(token, "upgrade"):
 			c.upgrade = true
-		case isToken(token):
-			c.others = true
+		case isToken(token) && c.others < maxOptions:
+			c.others++
 		default:
 			return false
 		}
@@ -205,7 +208,10 @@ func (c *connOptions) add(value []byte) bool {
 }
 
 // connOptions is what the Connection headers of a message said together.
-type connOptions struct{ close, keepAlive, upgrade, others bool }
+type connOptions struct {
+	close, keepAlive, upgrade bool
+	others                    int // how many headers they named
+}
 
 // nominate marks the fields that the Connection headers name.
 func (h *head) nominate(buf []byte) {

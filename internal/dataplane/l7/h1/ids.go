@@ -45,6 +45,8 @@ const (
 	// Protected are headers without further meaning here that a Connection
 	// header must not be able to take away on the road.
 	Protected
+	// Mistakable are names that a server which takes '_' for '-' reads as framing.
+	Mistakable
 )
 
 // Mask is a set of known headers.
@@ -189,6 +191,8 @@ func lookup(name []byte) ID {
 		switch {
 		case equalFold(name, "content-length"):
 			return ContentLength
+		case equalDash(name, "content-length"):
+			return Mistakable
 		case equalFold(name, "http2-settings"):
 			return HTTP2Settings
 		case equalFold(name, "content-digest"):
@@ -222,6 +226,8 @@ func lookup(name []byte) ID {
 		switch {
 		case equalFold(name, "transfer-encoding"):
 			return TransferEncoding
+		case equalDash(name, "transfer-encoding"):
+			return Mistakable
 		case equalDash(name, "x-forwarded-proto"):
 			return XForwardedProto
 		}

@@ -41,7 +41,6 @@ type Request struct {
 	cookie             int    // index of the first Cookie field, -1
 	accept             int    // index of the first Accept-Encoding field, -1
 	forwarded          int    // number of X-Forwarded-For fields
-	others             bool
 }
 
 type reqStage uint8
@@ -58,8 +57,8 @@ const (
 func (r *Request) Reset() {
 	r.head.reset()
 	r.Minor, r.Body, r.BodyLength = 0, NoBody, 0
-	r.Persistent, r.Expect100, r.WebSocket, r.others = false, false, false, false
 	r.Hops, r.host, r.cookie, r.accept, r.forwarded = 0, -1, -1, -1, 0
+	r.Persistent, r.Expect100, r.WebSocket = false, false, false
 	r.stage = stageStart
 	r.methodStart, r.methodEnd, r.target, r.targetEnd, r.path = 0, 0, 0, 0, 0
 	r.authority, r.authEnd = 0, 0
@@ -258,6 +257,8 @@ func (r *Request) settle(buf []byte) error {
 		f := &r.Fields[i]
 		switch f.ID {
 		case Other, Protected:
+		case Mistakable:
+			return ErrFieldName
 		case Host:
 			if r.host >= 0 {
 				return ErrHostRepeated
@@ -325,7 +326,7 @@ func (r *Request) settle(buf []byte) error {
 		string(r.Method(buf)) == "GET" && equalFold(r.Fields[upgrade].Text(buf), "websocket") {
 		r.WebSocket = true
 	}
-	if r.others = conn.others; r.others {
+	if conn.others > 0 {
 		r.nominate(buf)
 	}
 	return nil

@@ -13,7 +13,6 @@ type Response struct {
 	Persistent bool
 
 	lineDone bool
-	others   bool
 	length   int // index of the Content-Length field, -1
 }
 
@@ -21,7 +20,7 @@ type Response struct {
 func (r *Response) Reset() {
 	r.head.reset()
 	r.Minor, r.Status, r.Body, r.BodyLength = 0, 0, NoBody, 0
-	r.Persistent, r.lineDone, r.others, r.length = false, false, false, -1
+	r.Persistent, r.lineDone, r.length = false, false, -1
 }
 
 // Interim tells whether another response follows this one on the connection.
@@ -143,7 +142,7 @@ func (r *Response) settle(buf []byte, asked Asked) error {
 	r.Persistent = r.Minor > 0 && !conn.close
 	switch {
 	case r.Status == 101:
-		if !asked.WebSocket || r.Minor == 0 || !conn.upgrade {
+		if !asked.WebSocket || r.Minor == 0 || !conn.upgrade || !r.switchesToWebSocket(buf) {
 			return ErrSwitch
 		}
 		r.Body, r.Persistent = UntilClose, false
@@ -159,8 +158,24 @@ func (r *Response) settle(buf []byte, asked Asked) error {
 	default:
 		r.Body, r.Persistent = UntilClose, false
 	}
-	if r.others = conn.others; r.others {
+	if conn.others > 0 {
 		r.nominate(buf)
 	}
 	return nil
+}
+
+// switchesToWebSocket tells whether the one protocol that was asked for, and no
+// other, is what a 101 answer begins.
+func (r *Response) switchesToWebSocket(buf []byte) bool {
+	found := false
+	for i := range r.Fields {
+		if r.Fields[i].ID != Upgrade {
+			continue
+		}
+		if found || !equalFold(r.Fields[i].Text(buf), "websocket") {
+			return false
+		}
+		found = true
+	}
+	return found
 }

@@ -1,16 +1,16 @@
 package h1
 
+import "bytes"
+
 // checkTarget judges the form of the request target (RFC 9112 3.2). Controls,
 // spaces and DEL were refused before.
 func (r *Request) checkTarget(buf []byte) error {
 	t := buf[r.target:r.targetEnd]
 	r.path = r.target
-	for _, c := range t {
-		// A fragment never belongs on the wire; servers differ in where they
-		// think the path ends then.
-		if c == '#' {
-			return ErrTarget
-		}
+	// A fragment never belongs on the wire; servers differ in where they think
+	// the path ends then.
+	if bytes.IndexByte(t, '#') >= 0 || !validEscapes(t) {
+		return ErrTarget
 	}
 	if t[0] == '/' {
 		return nil
@@ -44,6 +44,27 @@ func (r *Request) checkTarget(buf []byte) error {
 	r.authority, r.authEnd = r.target+uint32(start), r.target+uint32(i)
 	r.path = r.authEnd
 	return nil
+}
+
+// validEscapes looks at the percent signs in front of the query. Servers refuse
+// one without two digits or take it as it stands, and some end the path at an
+// encoded NUL: what rules were compared with would be another path.
+func validEscapes(t []byte) bool {
+	if q := bytes.IndexByte(t, '?'); q >= 0 {
+		t = t[:q]
+	}
+	for {
+		i := bytes.IndexByte(t, '%')
+		if i < 0 {
+			return true
+		}
+		if t = t[i+1:]; len(t) < 2 {
+			return false
+		}
+		if high, low := hexDigit(t[0]), hexDigit(t[1]); high < 0 || low < 0 || high+low == 0 {
+			return false
+		}
+	}
 }
 
 // checkHost applies RFC 9112 3.2: exactly one well-formed Host in HTTP/1.1, at
@@ -93,10 +114,12 @@ func validAuthority(b []byte) bool {
 	if b[i] != ':' || len(b)-i > 6 {
 		return false
 	}
+	port := 0
 	for _, c := range b[i+1:] {
 		if c < '0' || c > '9' {
 			return false
 		}
+		port = port*10 + int(c-'0')
 	}
-	return true
+	return port <= 65535
 }
