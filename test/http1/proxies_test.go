@@ -58,11 +58,11 @@ http {
     fastcgi_temp_path %[2]s/fastcgi;
     uwsgi_temp_path %[2]s/uwsgi;
     scgi_temp_path %[2]s/scgi;
-    client_header_timeout 1s;
-    client_body_timeout 1s;
+    client_header_timeout 500ms;
+    client_body_timeout 500ms;
     large_client_header_buffers 4 40k;
     proxy_request_buffering off;
-    proxy_read_timeout 1s;
+    proxy_read_timeout 500ms;
     lingering_close off;
     server {
         listen %[3]s;
@@ -95,9 +95,9 @@ const haproxyText = `global
 defaults
     mode http
     timeout connect 2s
-    timeout client 1s
-    timeout server 1s
-    timeout http-request 1s
+    timeout client 500ms
+    timeout server 500ms
+    timeout http-request 500ms
 frontend web
     bind %[1]s
     option http-server-close
