@@ -72,8 +72,6 @@ var effects = []struct {
 	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
 	{"CreateLoadBalancerHTTPSListener", "Bandwidth", storedOnly, notYet},
 	{"SetLoadBalancerHTTPSListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerHTTPSListener", "EnableHttp2", storedOnly, notYet},
-	{"SetLoadBalancerHTTPSListenerAttribute", "EnableHttp2", storedOnly, notYet},
 
 	{"UploadServerCertificate", "AliCloudCertificateId", storedOnly, "there is no certificate service here; refused without certificate and key"},
 	{"UploadServerCertificate", "AliCloudCertificateName", storedOnly, "there is no certificate service here"},

@@ -96,7 +96,7 @@ func New(o Options) *Engine {
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes})
 	e.engines.log, e.engines.loops, e.engines.secret = e.log, o.Loops, o.Secret
-	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal})
+	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()
 	return e

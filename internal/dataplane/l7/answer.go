@@ -99,11 +99,9 @@ func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, ha
 			// HTTP/1.0 knows no interim answers.
 			if w.req.Minor > 0 {
 				w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
-				if c.send(w.head) != nil {
-					c.broken = true
+				if c.deliver(w.head) != nil {
 					return at, have, cutShort
 				}
-				c.count.bytesOut.Add(uint64(len(w.head)))
 			}
 			at, have = at+w.resp.Len(), have-w.resp.Len()
 			w.resp.Reset()
@@ -170,15 +168,20 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 	}
 	edits.Gzip = coding == policy.Gzip
 	w.mark = markSession(&edits, w.mark[:0], plan, resp.Status, u.member)
+	chunks := w.req.Minor > 0
+	if c.stream != nil {
+		chunks = false // HTTP/2 has frames instead, and trailers in any case
+		r.decoder.Keep, r.trailers = resp.Body == h1.Chunks, &c.stream.trailers
+	}
 	switch {
 	case r.zip != nil:
-		r.zipChunked = w.req.Minor > 0
-		keep = keep && r.zipChunked
-		edits.Chunked = r.zipChunked
+		r.zipChunked = chunks
+		keep = keep && chunks
+		edits.Chunked = w.req.Minor > 0
 	case resp.Body == h1.Chunks || resp.Body == h1.UntilClose:
-		r.chunked = w.req.Minor > 0
-		keep = keep && r.chunked
-		edits.Chunked = r.chunked
+		r.chunked = chunks
+		keep = keep && chunks
+		edits.Chunked = w.req.Minor > 0
 	}
 	edits.Close, edits.KeepAlive = !keep, keep && w.req.Minor == 0
 	w.head = resp.AppendHead(w.head[:0], b[at:at+have], &edits)

@@ -10,6 +10,8 @@ type body struct {
 	decoder h1.Chunked
 	chunked bool // towards the client
 	done    bool
+	// trailers is where those of the server go; nil: they are dropped.
+	trailers *[]byte
 }
 
 // take turns have bytes from the server, at b[at:], into what is to be sent:
@@ -36,7 +38,9 @@ func (r *body) take(b *block, at, have int, reusable *bool) (from, to int, err e
 		if err != nil {
 			return 0, 0, err
 		}
-		r.done = r.decoder.Done()
+		if r.done = r.decoder.Done(); r.done && r.trailers != nil {
+			*r.trailers = h1.AppendTrailers(*r.trailers, r.decoder.Trailers)
+		}
 		if used < have {
 			*reusable = false
 		}

@@ -40,6 +40,9 @@ type conn struct {
 	current atomic.Pointer[upstream]
 	cut     atomic.Bool
 
+	http2  atomic.Pointer[http2Conn] // set while the connection carries HTTP/2
+	stream *stream                   // set if this is a request of HTTP/2: no socket of its own
+
 	// The rest belongs to the serving goroutine.
 
 	turnFn   func(uintptr) bool
@@ -52,6 +55,7 @@ type conn struct {
 	idleFor  time.Duration
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
+	last     bool // what is delivered next is the end of an answer
 	tried    [maxConnectTries]*member
 	gzip     bool // the client of the request under way takes gzip
 	reserved bool // a compressor, for its answer
@@ -94,9 +98,17 @@ func newConn(h *HTTP, remote netip.AddrPort) *conn {
 
 // serve serves the connection to its end. It does not panic.
 func (c *conn) serve() {
+	if c.stream != nil {
+		c.stream.serve()
+		return
+	}
 	defer c.finish()
 	s := c.h.snap.Load()
 	if s.tls != nil && !c.handshake(s.tls) {
+		return
+	}
+	if s.tls != nil && c.tls.conn.ConnectionState().NegotiatedProtocol == "h2" {
+		c.serveHTTP2()
 		return
 	}
 	switch {
@@ -296,6 +308,7 @@ func (c *conn) answer(a *answer) error {
 	w := c.w
 	w.head = a.append(w.head[:0], *c.h.e.stamp.Load())
 	c.count.answered(a.status, 0)
+	c.last = true
 	err := c.deliver(w.head)
 	if err == nil && c.began != 0 {
 		c.count.response.took(clock() - c.began)
@@ -305,6 +318,9 @@ func (c *conn) answer(a *answer) error {
 
 // deliver sends bytes to the client.
 func (c *conn) deliver(p []byte) error {
+	if c.stream != nil {
+		return c.stream.deliver(p)
+	}
 	if err := c.send(p); err != nil {
 		c.broken = true
 		return err
@@ -362,12 +378,23 @@ func (c *conn) drain() {
 }
 
 // interruptIdle closes the connection if it is between requests.
-func (c *conn) interruptIdle() { c.rtimer.interrupt() }
+func (c *conn) interruptIdle() {
+	if hc := c.http2.Load(); hc != nil {
+		hc.leave()
+		return
+	}
+	c.rtimer.interrupt()
+}
 
 // cutOff ends the connection whatever it is doing.
 func (c *conn) cutOff() {
 	c.cut.Store(true)
-	c.file.SetDeadline(past)
+	if hc := c.http2.Load(); hc != nil {
+		hc.cutOff()
+	}
+	if c.stream == nil {
+		c.file.SetDeadline(past)
+	}
 	if u := c.current.Load(); u != nil {
 		u.file.SetDeadline(past)
 	}

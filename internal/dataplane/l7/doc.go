@@ -44,6 +44,14 @@
 // many handshakes compute at the same time is bounded, how many wait for their
 // clients is not.
 //
+// # HTTP/2
+//
+// A connection that agrees on HTTP/2 has one goroutine that reads, and one for
+// each request. Towards policy and servers such a request is a connection with one
+// request on it: the same code serves it, and only what that code delivers to
+// the client is turned into frames. Package h2 has the protocol. What several
+// requests have to say at about the same time leaves in one record.
+//
 // # Ends
 //
 // A client that goes away does not stop the exchange with the server until

@@ -117,14 +117,16 @@ func (e *Engine) work(c *conn) {
 	}
 }
 
-// tlsConfig prepares the TLS settings of a frontend. HTTP/1.1 is the only
-// protocol offered.
+// tlsConfig prepares the TLS settings of a frontend. HTTP/1.1 is offered unless
+// they say otherwise.
 func (e *Engine) tlsConfig(f spec.Frontend) (*tls.Config, error) {
 	config, err := e.newTLS(f)
 	if err != nil {
 		return nil, err
 	}
-	config.NextProtos = []string{"http/1.1"}
+	if config.NextProtos == nil {
+		config.NextProtos = []string{"http/1.1"}
+	}
 	return config, nil
 }
 

@@ -81,8 +81,10 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	// old head was there.
 	if start := from - len(head); start >= 0 {
 		copy(b[start:], head)
+		r.c.last = r.done
 		err = r.c.deliver(b[start:to])
-	} else if err = r.c.deliver(head); err == nil && to > from {
+	} else if err = r.deliverHead(head); err == nil && to > from {
+		r.c.last = r.done
 		err = r.c.deliver(b[from:to])
 	}
 	putBlock(b)
@@ -93,6 +95,9 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 func (r *relay) finish(err error, reusable *bool) error {
 	for err == nil && !r.done {
 		err = r.pass(reusable)
+	}
+	if err == nil && r.c.stream != nil {
+		r.c.stream.complete()
 	}
 	if err == nil && *reusable && !r.released {
 		r.c.release(r.u)
@@ -148,8 +153,19 @@ func (r *relay) pass(reusable *bool) error {
 	return err
 }
 
+// deliver sends what is ready of the body, all of the rest of it when it is done.
 func (r *relay) deliver(p []byte) error {
+	r.c.last = r.done
 	if r.c.deliver(p) != nil {
+		return errClient
+	}
+	return nil
+}
+
+// deliverHead sends the head on its own.
+func (r *relay) deliverHead(head []byte) error {
+	r.c.last = false
+	if r.c.deliver(head) != nil {
 		return errClient
 	}
 	return nil

@@ -13,7 +13,7 @@ func (r *relay) startCompressed(p, head []byte) error {
 	if start := from - len(head); start >= 0 {
 		copy(b[start:], head)
 		from = start
-	} else if err := r.deliver(head); err != nil {
+	} else if err := r.deliverHead(head); err != nil {
 		return err
 	}
 	return r.deliverCompressed(b[from:])

@@ -27,6 +27,9 @@ type upload struct {
 	rest  []byte // bytes read behind the end of the body
 	ended bool   // the end of the body was framed, not necessarily sent
 
+	st   *stream       // the client's side, of HTTP/2; nil: the connection itself
+	stop chan struct{} // closed to have it end, with st
+
 	started bool
 	state   atomic.Uint32
 	done    chan struct{}
@@ -141,6 +144,10 @@ func (up *upload) run() {
 			up.end(uploadGone)
 		}
 	}()
+	if up.st != nil {
+		up.runStream()
+		return
+	}
 	for {
 		up.u.rtimer.disarm() // while the client is to be waited for, not the server
 		if !up.c.rtimer.arm(up.timeout) {
@@ -203,6 +210,12 @@ func (c *conn) stopUpload(u *upstream, up *upload) {
 		return
 	}
 	up.started = false
+	if up.st != nil {
+		close(up.stop)
+		u.file.SetWriteDeadline(past)
+		<-up.done
+		return
+	}
 	select {
 	case <-up.done:
 	default:

@@ -11,6 +11,10 @@ const (
 // checked for form and dropped: a trailer must not pose as a header behind the
 // proxy. The zero value is at the start of a body.
 type Chunked struct {
+	// Keep has the trailer section collected in Trailers.
+	Keep     bool
+	Trailers []byte
+
 	state  chunkState
 	digits uint8
 	ext    uint16 // bytes of extensions so far
@@ -125,6 +129,9 @@ func (c *Chunked) step(b byte) error {
 func (c *Chunked) trailer(b byte) error {
 	if c.trail++; c.trail > maxTrailers {
 		return ErrTrailer
+	}
+	if c.Keep {
+		c.Trailers = append(c.Trailers, b)
 	}
 	switch c.state {
 	case trailStart:

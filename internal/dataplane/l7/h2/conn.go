@@ -1,0 +1,353 @@
+package h2
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// Events are told by Receive. What they are given is valid during the call.
+type Events interface {
+	// New gives a stream for a request.
+	New() *Stream
+	// Head is a request's head, or the head of an answer, in the form of
+	// HTTP/1.1: a first line, lines with lower-case names, an empty line. What is
+	// larger than the limits is cut off where it exceeds them.
+	Head(s *Stream, head []byte)
+	// Data are bytes of a body. Consumed gives their room back.
+	Data(s *Stream, p []byte)
+	// End says that the other side has sent all it will. trailers are lines, or
+	// nil.
+	End(s *Stream, trailers []byte)
+	// Reset says that a stream is over: nothing can be sent on it.
+	Reset(s *Stream, code Code)
+	// Window says that more may be sent on a stream; on all, if s is nil.
+	Window(s *Stream)
+}
+
+// Conn is a connection. Make it ready with Serve or Connect.
+type Conn struct {
+	ev     Events
+	client bool
+	err    error
+	now    time.Duration
+
+	// Input.
+
+	*codec       // nil while at rest
+	preface int  // bytes of the client's preface still to come
+	settled bool // the other side's first SETTINGS have come
+	fh      http2.FrameHeader
+	headed  bool // fh is read, its payload has not come
+	dec     *hpack.Decoder
+	block   block
+
+	// Streams.
+
+	table      table
+	lastID     uint32
+	zombies    int
+	ended      [forgotten]uint32 // that we ended, see forgotten
+	endedNext  int
+	recvWindow int64
+	recvOwed   int // consumed and not yet given back
+
+	// Output.
+
+	out        []byte
+	enc        *hpack.Encoder
+	encoded    sink
+	bare       bool // leave the length out of the head being encoded
+	sendWindow int64
+	sendFirst  int64 // window of a new stream
+
+	// The end.
+
+	leaving  leaving
+	finalID  uint32 // no later request is answered
+	peerGone bool
+
+	resets, frames budget
+	earned         int // bytes sent towards the next frame earned
+}
+
+// leaving is how far a graceful end has come.
+type leaving uint8
+
+const (
+	staying leaving = iota
+	announced
+	final
+)
+
+const preface = http2.ClientPreface
+
+// Serve makes c the server's side of a new connection.
+func (c *Conn) Serve(ev Events) {
+	c.begin(ev)
+	c.preface = len(preface)
+	c.writeSettings(
+		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: MaxStreams},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxURI + maxHeader},
+	)
+	c.widen(0, connWindow-65535)
+}
+
+// Connect makes c the client's side of a new connection.
+func (c *Conn) Connect(ev Events) {
+	c.begin(ev)
+	c.client = true
+	c.out = append(c.out, preface...)
+	c.writeSettings(
+		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxURI + maxHeader},
+	)
+	c.widen(0, connWindow-65535)
+}
+
+func (c *Conn) begin(ev Events) {
+	*c = Conn{ev: ev, recvWindow: connWindow, sendWindow: 65535, sendFirst: 65535}
+	c.dec = hpack.NewDecoder(tableSize, nil)
+	c.dec.SetEmitFunc(c.emit)
+	c.dec.SetMaxStringLength(maxString)
+	c.enc = hpack.NewEncoder(&c.encoded)
+}
+
+// reader gives the framer what has come.
+type reader struct{ p []byte }
+
+func (r *reader) Read(p []byte) (int, error) {
+	if len(r.p) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.p)
+	r.p = r.p[n:]
+	return n, nil
+}
+
+// sink is a growing buffer.
+type sink struct{ b []byte }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+// codec is what reading and writing frames takes. The buffers in it are for the
+// largest frame, so that idle connections have none.
+type codec struct {
+	c       *Conn
+	rd      reader
+	fr      *http2.Framer
+	text    []byte // for block
+	cookies []byte
+	lower   []byte // scratch for names
+	part    []byte // an incomplete frame
+	encoded []byte // for Conn.encoded
+}
+
+var codecs = sync.Pool{New: func() any {
+	k := new(codec)
+	k.fr = http2.NewFramer(k, &k.rd)
+	k.fr.SetReuseFrames()
+	k.fr.SetMaxReadFrameSize(frameSize)
+	return k
+}}
+
+// Write appends what the framer writes to the output.
+func (k *codec) Write(p []byte) (int, error) {
+	k.c.out = append(k.c.out, p...)
+	return len(p), nil
+}
+
+// writing gives the framer.
+func (c *Conn) writing() *http2.Framer {
+	if c.codec == nil {
+		c.codec = codecs.Get().(*codec)
+		c.codec.c, c.encoded.b = c, c.codec.encoded
+	}
+	return c.fr
+}
+
+// Rest lets buffers go while nothing goes on.
+func (c *Conn) Rest() {
+	if c.codec == nil || len(c.part) > 0 || c.headed || c.block.open {
+		return
+	}
+	k := c.codec
+	k.encoded = c.encoded.b
+	c.codec, c.encoded.b = nil, nil
+	k.c, k.rd.p = nil, nil
+	if cap(k.text)+cap(k.cookies) <= 2*frameSize {
+		codecs.Put(k)
+	}
+}
+
+// Pending is how many bytes of output there are.
+func (c *Conn) Pending() int { return len(c.out) }
+
+// TakeOutput returns the output and goes on with buf, which is empty.
+func (c *Conn) TakeOutput(buf []byte) []byte {
+	out := c.out
+	c.out = buf
+	return out
+}
+
+// Room is how many bytes of bodies the output takes.
+func (c *Conn) Room() int { return OutLimit - len(c.out) }
+
+// Open is how many streams are open.
+func (c *Conn) Open() int { return len(c.table.ids) }
+
+// Err is what ended the connection, or nil.
+func (c *Conn) Err() error { return c.err }
+
+// Receive takes bytes that have come. now is any clock's time. An error is an
+// *Error and final.
+func (c *Conn) Receive(now time.Duration, p []byte) error {
+	if c.err != nil {
+		return c.err
+	}
+	c.now = now
+	c.writing()
+	if c.preface > 0 {
+		n := min(c.preface, len(p))
+		if string(p[:n]) != preface[len(preface)-c.preface:][:n] {
+			return c.fail(http2.ErrCodeProtocol, "no preface")
+		}
+		c.preface -= n
+		p = p[n:]
+	}
+	if len(c.part) > 0 {
+		c.part = append(c.part, p...)
+		p = c.part
+	}
+	rest, err := c.receive(p)
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		c.part = c.part[:0]
+	} else {
+		c.part = append(c.part[:0], rest...)
+	}
+	if len(c.out) > maxOut {
+		return c.fail(http2.ErrCodeEnhanceYourCalm, "answers are not read")
+	}
+	return nil
+}
+
+const frameHead = 9
+
+// receive handles the frames that are whole and returns what follows them.
+func (c *Conn) receive(p []byte) ([]byte, error) {
+	for {
+		if !c.headed {
+			if len(p) < frameHead {
+				return p, nil
+			}
+			c.rd.p = p
+			fh, err := c.fr.ReadFrameHeader()
+			if err != nil {
+				return nil, c.failRead(err)
+			}
+			p = c.rd.p
+			c.fh, c.headed = fh, true
+			if fh.Type != http2.FrameSettings && !c.settled {
+				return nil, c.fail(http2.ErrCodeProtocol, "the first frame is not SETTINGS")
+			}
+		}
+		if len(p) < int(c.fh.Length) {
+			return p, nil
+		}
+		c.rd.p = p[:c.fh.Length]
+		rest := p[c.fh.Length:]
+		f, err := c.fr.ReadFrameForHeader(c.fh)
+		c.headed = false
+		p = rest
+		if err == nil {
+			err = c.frame(f)
+		} else {
+			err = c.failFrame(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// failRead ends the connection for a frame header that cannot be.
+func (c *Conn) failRead(err error) error {
+	if errors.Is(err, http2.ErrFrameTooLarge) {
+		return c.fail(http2.ErrCodeFrameSize, "frame too large")
+	}
+	return c.failFrame(err)
+}
+
+// failFrame judges what the framer found wrong with the current frame.
+func (c *Conn) failFrame(err error) error {
+	var stream http2.StreamError
+	var conn http2.ConnectionError
+	switch {
+	case errors.As(err, &conn):
+		return c.fail(http2.ErrCode(conn), "malformed "+c.fh.Type.String())
+	case errors.As(err, &stream) && c.fh.Type == http2.FrameWindowUpdate:
+		if s := c.table.find(stream.StreamID); s != nil {
+			return c.ruin(s, stream.Code)
+		}
+		return c.charge() // of a stream that is over
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return c.fail(http2.ErrCodeFrameSize, "frame too short")
+	}
+	// A head that was not decoded among them: the compression's state is lost.
+	return c.fail(http2.ErrCodeProtocol, "malformed "+c.fh.Type.String())
+}
+
+// fail ends the connection.
+func (c *Conn) fail(code http2.ErrCode, reason string) error {
+	c.err = &Error{Code: code, Reason: reason}
+	c.writeGoAway(c.lastID, code, reason)
+	return c.err
+}
+
+// charge takes a frame off the budget.
+func (c *Conn) charge() error {
+	c.frames.spent++
+	if c.frames.spent > frameBudget {
+		c.frames.refill(c.now, frameRefill)
+		if c.frames.spent > frameBudget {
+			return c.fail(http2.ErrCodeEnhanceYourCalm, "too many frames without use")
+		}
+	}
+	return nil
+}
+
+// earn counts bytes sent, which have to be acknowledged.
+func (c *Conn) earn(n int) {
+	c.earned += n
+	if c.earned >= earnedPer {
+		c.frames.spent = max(0, c.frames.spent-c.earned/earnedPer)
+		c.earned %= earnedPer
+	}
+}
+
+// chargeReset takes a failed request off the budget.
+func (c *Conn) chargeReset() error {
+	if c.client {
+		return nil
+	}
+	c.resets.spent++
+	if c.resets.spent > resetBudget {
+		c.resets.refill(c.now, resetRefill)
+		if c.resets.spent > resetBudget {
+			return c.fail(http2.ErrCodeEnhanceYourCalm, "too many requests given up")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package l7
+
+import (
+	"bytes"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/h2"
+)
+
+// stream is one request of an HTTP/2 connection. Towards the servers it is a
+// connection like any other with one request on it, so that all that is done
+// for a request of HTTP/1 is done for it by the same code. Its client's side is
+// here: what that code delivers, a head of HTTP/1.1 and then the bare body, goes
+// out as frames.
+type stream struct {
+	conn
+	hc   *http2Conn
+	core h2.Stream // guarded by hc.mu, as the next ones are
+
+	place           int // in hc.running
+	queued          bool
+	queue           blockQueue // the request's body
+	requestTrailers []byte
+
+	wake  chan struct{} // for the goroutine that sends
+	more  chan struct{} // for the upload
+	timer *time.Timer
+
+	// The rest belongs to the serving goroutine.
+
+	headed   bool   // the final head is sent
+	trailers []byte // of the answer
+}
+
+var streams = sync.Pool{New: func() any {
+	st := &stream{wake: make(chan struct{}, 1), more: make(chan struct{}, 1)}
+	st.core.Owner = st
+	st.conn.stream = st
+	return st
+}}
+
+func getStream() *stream { return streams.Get().(*stream) }
+
+// begin makes st a request with the given head. The lock is held.
+func (st *stream) begin(hc *http2Conn, head []byte) {
+	c := &st.conn
+	st.hc = hc
+	c.inherit(hc.c)
+	c.w = getWork()
+	c.w.fill(head)
+	st.headed, st.trailers, st.requestTrailers = false, st.trailers[:0], st.requestTrailers[:0]
+	for _, signal := range []chan struct{}{st.wake, st.more} { // meant for the request before
+		select {
+		case <-signal:
+		default:
+		}
+	}
+}
+
+// inherit makes c stand for a request on the connection p.
+func (c *conn) inherit(p *conn) {
+	c.h, c.shard, c.count = p.h, p.shard, p.count
+	c.peer, c.peerKey, c.peerText, c.portText = p.peer, p.peerKey, p.peerText, p.portText
+	c.refusal, c.requests = nil, 0
+	c.linger, c.broken, c.last = false, false, false
+	c.cut.Store(p.cut.Load())
+}
+
+// serve answers the request. It does not panic.
+func (st *stream) serve() {
+	defer st.finish()
+	c := &st.conn
+	w := c.w
+	done, err := w.req.Parse(w.in)
+	if err != nil || !done {
+		if c.refusal = err; err == nil {
+			c.refusal = h1.ErrHeaderTooLarge
+		}
+		c.refuse()
+		return
+	}
+	body, up := st.body()
+	if up != nil {
+		defer up.free()
+	}
+	c.exchange(up, body)
+}
+
+// body finds out about the request's body: how many bytes of it are behind the
+// head in the buffer, or the upload of what is still to come.
+func (st *stream) body() (int, *upload) {
+	w := st.w
+	st.hc.mu.Lock()
+	ended, size := st.core.Ended(), st.queue.size
+	whole := ended && len(st.requestTrailers) == 0 && size <= cap(w.in)-len(w.in)
+	if whole && size > 0 {
+		w.in = st.queue.appendTo(w.in)
+		st.hc.core.Consumed(&st.core, size)
+	}
+	st.hc.mu.Unlock()
+	switch {
+	case whole:
+		if w.req.Body = h1.NoBody; size > 0 {
+			w.req.Body, w.req.BodyLength = h1.Length, int64(size)
+		}
+		return size, nil
+	case w.req.Body == h1.NoBody:
+		if w.req.Find(h1.ContentLength) != nil {
+			return 0, nil // of length 0; its end is still to come
+		}
+		w.req.Body = h1.Chunks
+	}
+	return 0, newStreamUpload(st)
+}
+
+// finish ends the request, whatever ended the serving.
+func (st *stream) finish() {
+	c, hc := &st.conn, st.hc
+	if v := recover(); v != nil {
+		c.h.e.log.Error("panic in an HTTP/2 request", "frontend", c.h.id, "client", c.peer, "panic", v, "stack", string(debug.Stack()))
+		if u := c.current.Swap(nil); u != nil {
+			u.close()
+			u.member.Release()
+		}
+		c.w = nil // others may still hold its buffers
+	}
+	if c.w != nil {
+		putWork(c.w)
+		c.w = nil
+	}
+	hc.mu.Lock()
+	st.queue.free()
+	hc.core.Release(&st.core)
+	hc.finished(st)
+	send := hc.core.Pending() > 0 && !hc.flushing && !hc.lost
+	hc.flushing = hc.flushing || send
+	hc.mu.Unlock()
+	st.hc = nil
+	streams.Put(st)
+	if send {
+		hc.send()
+	}
+	hc.workers.Done()
+}
+
+// wakeUp has the goroutines of the stream look again.
+func (st *stream) wakeUp() {
+	for _, signal := range []chan struct{}{st.wake, st.more} {
+		select {
+		case signal <- struct{}{}:
+		default:
+		}
+	}
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
+// deliver sends to the client: heads in the form of HTTP/1.1, the final one
+// followed by the body as it is. conn.last tells whether p is the end of it.
+func (st *stream) deliver(p []byte) error {
+	hc := st.hc
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	last := st.last && len(st.trailers) == 0
+	for !st.headed {
+		for hc.core.Room() <= 0 && st.alive() {
+			if !st.waitLocked() {
+				return errClient
+			}
+		}
+		if !st.alive() {
+			return errClient
+		}
+		n := bytes.Index(p, endOfHead) + len(endOfHead)
+		head, rest := p[:n], p[n:]
+		if head[9] == '1' {
+			hc.core.SendHead(&st.core, head, false)
+			if len(rest) == 0 {
+				st.flushLocked()
+				return nil
+			}
+			p = rest
+			continue
+		}
+		st.headed = true
+		bodiless := st.w.req.IsHead(st.w.in) || string(head[9:12]) == "204" || string(head[9:12]) == "304"
+		hc.core.SendHead(&st.core, head, bodiless || last && len(rest) == 0)
+		p = rest
+	}
+	for len(p) > 0 {
+		n := hc.core.SendData(&st.core, p, last)
+		p = p[n:]
+		if len(p) > 0 && !st.waitLocked() {
+			return errClient
+		}
+	}
+	if len(hc.waiting) > 0 && hc.core.Room() > h2.OutLimit/2 {
+		hc.wakeNext()
+	}
+	if !st.last {
+		st.flushLocked() // what ends the answer leaves with the end of the request
+	}
+	return nil
+}
+
+// alive tells whether anything can still be sent on the stream.
+func (st *stream) alive() bool {
+	return !st.core.Dead() && !st.hc.lost && st.hc.core.Err() == nil && !st.cut.Load()
+}
+
+// flushLocked sends what there is and lets the lock go meanwhile.
+func (st *stream) flushLocked() {
+	st.hc.mu.Unlock()
+	st.hc.flush()
+	st.hc.mu.Lock()
+}
+
+// waitLocked waits until more may be sent on the stream. It is false when that
+// will not come, or the client takes nothing for too long.
+func (st *stream) waitLocked() bool {
+	hc := st.hc
+	if !st.alive() {
+		return false
+	}
+	if !hc.flushing && hc.core.Pending() > 0 {
+		st.flushLocked()
+		if st.alive() && hc.core.Room() > 0 && hc.core.CanSend(&st.core) {
+			return true
+		}
+	}
+	if !st.queued && st.core.CanSend() > 0 {
+		st.queued = true
+		hc.waiting = append(hc.waiting, st)
+	}
+	hc.mu.Unlock()
+	ok := st.sleep(sendTimeout)
+	hc.mu.Lock()
+	return ok && st.alive()
+}
+
+// sleep waits for wakeUp.
+func (st *stream) sleep(d time.Duration) bool {
+	if st.timer == nil {
+		st.timer = time.NewTimer(d)
+	} else {
+		st.timer.Reset(d)
+	}
+	defer st.timer.Stop()
+	select {
+	case <-st.wake:
+		return true
+	case <-st.timer.C:
+		return false
+	}
+}
+
+// complete ends the body of an answer whose last bytes came before its end, and
+// sends the trailers.
+func (st *stream) complete() {
+	hc := st.hc
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	if len(st.trailers) > 0 {
+		hc.core.SendTrailers(&st.core, st.trailers)
+	} else {
+		hc.core.SendData(&st.core, nil, true)
+	}
+}
