@@ -78,6 +78,7 @@ var frontends = []series{
 	frontendSeries("active_connections", "Client connections now open (ActiveConnection).", prometheus.GaugeValue, 0, func(f *spec.FrontendFacts) uint64 { return f.ActiveConnections }),
 	frontendSeries("connections_total", "Client connections accepted (NewConnection).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.NewConnections }),
 	frontendSeries("dropped_connections_total", "Client connections refused for want of a server or beyond a limit (DropConnection).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.DropConnections }),
+	frontendSeries("short_connections_total", "Those of the dropped connections and flows for which the process had no room: no descriptors, or no place for a flow.", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.ShortConnections }),
 	frontendSeries("received_bytes_total", "Bytes received from clients (TrafficRX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesIn }),
 	frontendSeries("sent_bytes_total", "Bytes sent to clients (TrafficTX).", prometheus.CounterValue, 0, func(f *spec.FrontendFacts) uint64 { return f.BytesOut }),
 	frontendSeries("received_packets_total", "Datagrams received from clients and forwarded (PacketRX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.PacketsIn }),

@@ -43,7 +43,7 @@ func TestDatagrams(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(NewCollector(facts{frontends: []spec.FrontendFacts{{
 		ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.UDP, Port: 53}, Listening: true, ActiveConnections: 1,
-		PacketsIn: 2, PacketsOut: 3, DropPacketsIn: 4, DropPacketsOut: 5, DropBytesIn: 6, DropBytesOut: 7, EvictedFlows: 8,
+		ShortConnections: 9, PacketsIn: 2, PacketsOut: 3, DropPacketsIn: 4, DropPacketsOut: 5, DropBytesIn: 6, DropBytesOut: 7, EvictedFlows: 8,
 	}}}))
 	families, err := r.Gather()
 	if err != nil {
@@ -58,7 +58,7 @@ func TestDatagrams(t *testing.T) {
 		got[strings.TrimPrefix(f.GetName(), "openslb_frontend_")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 	}
 	want := map[string]float64{
-		"listening": 1, "active_connections": 1, "connections_total": 0, "dropped_connections_total": 0, "received_bytes_total": 0, "sent_bytes_total": 0,
+		"listening": 1, "active_connections": 1, "connections_total": 0, "dropped_connections_total": 0, "short_connections_total": 9, "received_bytes_total": 0, "sent_bytes_total": 0,
 		"received_packets_total": 2, "sent_packets_total": 3, "dropped_received_packets_total": 4, "dropped_sent_packets_total": 5,
 		"dropped_received_bytes_total": 6, "dropped_sent_bytes_total": 7, "evicted_flows_total": 8,
 	}
@@ -120,6 +120,10 @@ openslb_frontend_responses_total{class="other",load_balancer="lb-1",port="81",pr
 # TYPE openslb_frontend_sent_bytes_total counter
 openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="80",protocol="tcp"} 5
 openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_short_connections_total Those of the dropped connections and flows for which the process had no room: no descriptors, or no place for a flow.
+# TYPE openslb_frontend_short_connections_total counter
+openslb_frontend_short_connections_total{load_balancer="lb-1",port="80",protocol="tcp"} 0
+openslb_frontend_short_connections_total{load_balancer="lb-1",port="81",protocol="http"} 0
 # HELP openslb_frontend_upstream_duration_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
 # TYPE openslb_frontend_upstream_duration_seconds summary
 openslb_frontend_upstream_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25

@@ -47,7 +47,7 @@ func TestDataDirNotMakeable(t *testing.T) {
 }
 
 func TestConnectionBudget(t *testing.T) {
-	for files, want := range map[uint64]uint64{0: 0, 512: 0, 1024: 256, 1048576: 524032} {
+	for files, want := range map[uint64]uint64{0: 0, 64: 0, 512: 224, 1024: 448, 20000: 9375, 1048576: 522240, 1 << 63: 1<<29 - 2048} {
 		if got := connectionBudget(files); got != want {
 			t.Errorf("connectionBudget(%d) = %d, want %d", files, got, want)
 		}

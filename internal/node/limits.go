@@ -4,11 +4,9 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-)
 
-// reservedFiles are the descriptors kept for the store, listeners, probes and
-// API calls.
-const reservedFiles = 512
+	"github.com/openslb/openslb/internal/dataplane/loop"
+)
 
 // filesPerConnection are the descriptors of one proxied connection: one to the
 // client and one to the server.
@@ -34,8 +32,6 @@ func raiseFileLimit() (uint64, error) {
 // connectionBudget is the number of connections that a limit of open files has
 // room for.
 func connectionBudget(files uint64) uint64 {
-	if files <= reservedFiles {
-		return 0
-	}
-	return (files - reservedFiles) / filesPerConnection
+	const most = 1 << 30 // "unlimited"
+	return uint64(loop.Room(int64(min(files, most)))) / filesPerConnection
 }

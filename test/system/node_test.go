@@ -140,6 +140,9 @@ func (b *balancer) listen(kind string, port, backendPort uint16, more ...any) ne
 	return netip.AddrPortFrom(b.ip, port)
 }
 
+// address is where a listener takes traffic.
+func (b *balancer) address(port uint16) netip.AddrPort { return netip.AddrPortFrom(b.ip, port) }
+
 // entry is an element of BackendServers.
 type entry struct {
 	ServerID string `json:"ServerId"`

@@ -119,7 +119,7 @@ func (c *conn) watch(e *end) bool {
 	}
 	handle, err := c.worker().loop.Register(int(e.fd), interest, e)
 	if err != nil { // the system's limit of watched descriptors
-		c.port.dropped.Add(1)
+		c.port.noRoom(syscall.ENOSPC)
 		c.reset()
 		return false
 	}
@@ -141,7 +141,10 @@ func (c *conn) connect(m *pool.Member) bool {
 		}
 		m.Release()
 		if errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM {
-			break // no other server would do better
+			// No other server would do better.
+			c.port.noRoom(errno)
+			c.reset()
+			return false
 		}
 		m = c.another(m)
 	}

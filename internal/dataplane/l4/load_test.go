@@ -107,7 +107,7 @@ func TestBudgetRefusesBeyond(t *testing.T) {
 		open = append(open, c)
 	}
 	expectRefusal(t, f)
-	if facts := f.Facts(); facts.DropConnections != 1 || facts.ActiveConnections != 3 {
+	if facts := f.Facts(); facts.DropConnections != 1 || facts.ShortConnections != 1 || facts.ActiveConnections != 3 {
 		t.Errorf("facts = %+v", facts)
 	}
 	open[0].Close()

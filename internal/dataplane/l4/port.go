@@ -47,6 +47,7 @@ type port struct {
 	active   atomic.Int64
 	accepted atomic.Uint64
 	dropped  atomic.Uint64
+	short    atomic.Uint64 // those of dropped for which there was no room
 	bytesIn  atomic.Uint64
 	bytesOut atomic.Uint64
 	_        [64]byte
@@ -113,6 +114,17 @@ func (p *port) rest(errno syscall.Errno) {
 	}
 }
 
+// noRoom takes note of a connection that was refused for want of descriptors,
+// or of something else that errno tells.
+func (p *port) noRoom(errno syscall.Errno) {
+	p.dropped.Add(1)
+	p.short.Add(1)
+	if e := p.worker.engine; e.shortage.allow() {
+		e.log.Error("connection refused: no room for more; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
+			"listener", p.tcp.addr.String(), "limit", e.budget.System(), "connections", e.Connections(), "error", errno)
+	}
+}
+
 // resume ends a rest.
 type resume struct{ p *port }
 
@@ -133,12 +145,8 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 	}
 	if !p.worker.engine.budget.Take(2) {
 		p.tcp.limit.Leave()
-		p.dropped.Add(1)
 		sock.Reset(fd)
-		if p.tcp.engine.shortage.allow() {
-			p.tcp.engine.log.Error("connection refused: no descriptors left for more; raise the limit (LimitNOFILE= or ulimit -n)",
-				"listener", p.tcp.addr.String(), "limit", p.worker.engine.budget.System(), "connections", p.worker.engine.Connections())
-		}
+		p.noRoom(syscall.EMFILE)
 		return
 	}
 	c := p.worker.conns.Get()

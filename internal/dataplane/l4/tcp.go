@@ -53,6 +53,7 @@ func (t *TCP) Facts() spec.FrontendFacts {
 		f.ActiveConnections += uint64(max(p.active.Load(), 0))
 		f.NewConnections += p.accepted.Load()
 		f.DropConnections += p.dropped.Load()
+		f.ShortConnections += p.short.Load()
 		f.BytesIn += p.bytesIn.Load()
 		f.BytesOut += p.bytesOut.Load()
 	}

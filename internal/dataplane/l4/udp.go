@@ -54,6 +54,7 @@ func (u *UDP) Facts() spec.FrontendFacts {
 		f.ActiveConnections += uint64(max(c.active.Load(), 0))
 		f.NewConnections += c.begun.Load()
 		f.DropConnections += c.refused.Load()
+		f.ShortConnections += c.short.Load()
 		f.EvictedFlows += c.evicted.Load()
 		f.PacketsIn += c.in.packets.Load()
 		f.BytesIn += c.in.bytes.Load()

@@ -47,6 +47,7 @@ type udpCounters struct {
 	active          atomic.Int64
 	begun           atomic.Uint64
 	refused         atomic.Uint64 // datagrams that would have begun a flow
+	short           atomic.Uint64 // those of refused for which there was no room
 	evicted         atomic.Uint64
 	in, out         traffic
 	dropIn, dropOut traffic

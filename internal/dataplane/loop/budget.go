@@ -17,11 +17,19 @@ type Budget struct {
 	short  atomic.Uint64
 }
 
-// Bounds of what is kept back for the rest of the process: an eighth of all.
-const (
-	reserveLeast = 64
-	reserveMost  = 4096
-)
+// reserve is how many of a limit of descriptors are kept back for the rest of
+// the process: an eighth of a small one, a sixteenth of a large one.
+func reserve(system int64) int64 {
+	const (
+		least  = 64
+		enough = 512
+		most   = 4096
+	)
+	return min(max(system/16, min(system/8, enough), least), most)
+}
+
+// Room is how many of a process's limit of descriptors a Budget has.
+func Room(system int64) int64 { return max(system-reserve(system), 0) }
 
 // NewBudget reads the process's limit of descriptors and keeps a part of it
 // back. The Go runtime has raised the soft limit to the hard one at start.
@@ -32,8 +40,7 @@ func NewBudget() (*Budget, error) {
 	}
 	const most = 1 << 30 // "unlimited" and beyond the kernel's own ceiling
 	system := int64(min(r.Cur, most))
-	reserve := min(max(system/8, reserveLeast), reserveMost)
-	return &Budget{limit: max(system-reserve, 0), system: system}, nil
+	return &Budget{limit: Room(system), system: system}, nil
 }
 
 // NewBudgetOf is a budget of limit descriptors.

@@ -215,8 +215,12 @@ type FrontendFacts struct {
 	// DropConnections counts connections refused for want of a server or beyond
 	// a limit.
 	DropConnections uint64
-	BytesIn         uint64 // from clients
-	BytesOut        uint64 // to clients
+	// ShortConnections are those of DropConnections that were refused because the
+	// process or the system had no room for more: no descriptors, or no place for a
+	// UDP flow.
+	ShortConnections uint64
+	BytesIn          uint64 // from clients
+	BytesOut         uint64 // to clients
 
 	// The datagrams of UDP. What was dropped is not among those that passed.
 	PacketsIn, PacketsOut         uint64
