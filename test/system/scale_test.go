@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/testutil"
 )
 
@@ -86,16 +85,18 @@ func crowded(t *testing.T) (b *balancer, crowd *testutil.Crowd) {
 
 const floodPort = tcpPort + 1000
 
-// facts are those of one of the node's listeners.
-func (b *balancer) facts(port uint16) spec.FrontendFacts {
+// counts are some facts of one of the node's listeners.
+type counts struct{ Active, Dropped, Short, BytesOut uint64 }
+
+func (b *balancer) counts(port uint16) counts {
 	b.t.Helper()
 	for _, f := range b.node.Engine().FrontendFacts() {
 		if f.ID.Instance == b.id && f.ID.Port == port {
-			return f
+			return counts{f.ActiveConnections, f.DropConnections, f.ShortConnections, f.BytesOut}
 		}
 	}
 	b.t.Fatalf("no facts of port %d", port)
-	return spec.FrontendFacts{}
+	return counts{}
 }
 
 // calm fails the test if the crowd has met a fault.
@@ -114,7 +115,7 @@ func TestNineThousandConnections(t *testing.T) {
 	limit := limitDescriptors(t, 20_000)
 	conns := min(9_000, int(limit)/2-1_000)
 	b, crowd := crowded(t)
-	at := b.facts(tcpPort)
+	at := b.counts(tcpPort)
 	rest := memory(t)
 
 	addr := b.address(tcpPort)
@@ -132,7 +133,7 @@ func TestNineThousandConnections(t *testing.T) {
 	if most := int64(2_000); each > most && !raced {
 		t.Errorf("%d bytes of memory for a connection, want %d at most", each, most)
 	}
-	if f := b.facts(tcpPort); f.ActiveConnections < uint64(conns) || f.ShortConnections != 0 {
+	if f := b.counts(tcpPort); f.Active < uint64(conns) || f.Short != 0 {
 		t.Errorf("facts %+v", f)
 	}
 
@@ -141,7 +142,7 @@ func TestNineThousandConnections(t *testing.T) {
 		calm(t, "close", crowd.Close(conns/8))
 		b.set(entry{"i-crowd-1", 100 - i}, entry{"i-crowd-2", 50 + i})
 		testutil.Eventually(t, time.Minute, "the closed ones to be gone", func() bool {
-			return b.facts(tcpPort).ActiveConnections <= uint64(conns-conns/8+16)
+			return b.counts(tcpPort).Active <= uint64(conns-conns/8+16)
 		})
 		calm(t, "connect again", crowd.Connect(addr, conns/8))
 		r := crowd.Exchange()
@@ -157,9 +158,9 @@ func TestNineThousandConnections(t *testing.T) {
 	if refused == 0 {
 		t.Error("more connections than descriptors")
 	}
-	f := b.facts(tcpPort)
-	if f.ShortConnections < uint64(refused) || f.DropConnections-at.DropConnections < f.ShortConnections {
-		t.Errorf("%d were refused; counted %d, and %d as dropped in all", refused, f.ShortConnections, f.DropConnections)
+	f := b.counts(tcpPort)
+	if f.Short < uint64(refused) || f.Dropped-at.Dropped < f.Short {
+		t.Errorf("%d were refused; counted %d, and %d as dropped in all", refused, f.Short, f.Dropped)
 	}
 	full := crowd.Exchange()
 	calm(t, "exchange beside refusals", full)
@@ -172,7 +173,7 @@ func TestNineThousandConnections(t *testing.T) {
 
 	// When some have gone there is room again.
 	calm(t, "close", crowd.Close(full.Open-conns+1_000))
-	testutil.Eventually(t, time.Minute, "room", func() bool { return b.facts(tcpPort).ActiveConnections < uint64(conns) })
+	testutil.Eventually(t, time.Minute, "room", func() bool { return b.counts(tcpPort).Active < uint64(conns) })
 	calm(t, "connect when there is room", crowd.Connect(addr, 500))
 	calm(t, "exchange in the end", crowd.Exchange())
 }
@@ -191,11 +192,11 @@ func TestStalledReaders(t *testing.T) {
 		t.Fatalf("%d of %d are stalled", r.Stalls, stalled)
 	}
 	// Until nothing moves any more.
-	last := b.facts(floodPort).BytesOut
+	last := b.counts(floodPort).BytesOut
 	testutil.Eventually(t, 2*time.Minute, "all to be full", func() bool {
 		calm(t, "exchange meanwhile", crowd.Exchange())
 		time.Sleep(300 * time.Millisecond)
-		now := b.facts(floodPort).BytesOut
+		now := b.counts(floodPort).BytesOut
 		quiet := now == last
 		last = now
 		return quiet
@@ -208,7 +209,7 @@ func TestStalledReaders(t *testing.T) {
 		t.Errorf("%d stalled readers cost %d kB, want %d at most", stalled, grown>>10, most>>10)
 	}
 	calm(t, "exchange beside stalled readers", crowd.Exchange())
-	if n := b.facts(floodPort).ActiveConnections; n < stalled {
+	if n := b.counts(floodPort).Active; n < stalled {
 		t.Errorf("%d connections are left of %d", n, stalled)
 	}
 }
