@@ -53,8 +53,8 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 // other way may go on; anything else ends both.
 func (c *conn) carry(from, to *socket, u *upstream, count func(uint64) uint64) {
 	for {
-		c.rtimer.arm(tunnelIdle)
-		u.rtimer.arm(tunnelIdle)
+		c.rtimer.arm(c.h.e.tunnelIdle)
+		u.rtimer.arm(c.h.e.tunnelIdle)
 		b, n, err := from.recvBlock(blockSize)
 		if err == io.EOF {
 			to.endWrite(true)
