@@ -221,7 +221,7 @@ func (c *coverage) document() string {
 Written by a test from the table of actions and the published list of them; do not edit, run
 ` + "`go test ./internal/api -run TestActionsDocument -update`" + ` instead. [divergences.md](divergences.md) tells more about what differs.
 
-*Works*: checked and in effect. *On layer 4*: that for TCP and UDP, and stored for HTTP and HTTPS. *Stored only*: checked,
+*Works*: checked and in effect. *Stored only*: checked,
 kept, told in answers, no effect on traffic. *Checked only*: a wrong value is an error, a right one has no effect. *Passed
 over*: no value has an effect. Every action also takes ` + "`OwnerId`" + ` and its
 three relatives, which are passed over.
@@ -229,7 +229,7 @@ three relatives, which are passed over.
 | | parameters |
 | --- | --- |
 `)
-	for _, e := range []effect{works, layer4Only, storedOnly, checkedOnly, passedOver, refused, absent} {
+	for _, e := range []effect{works, storedOnly, checkedOnly, passedOver, refused, absent} {
 		fmt.Fprintf(&b, "| %s | %d |\n", e, c.counts[e])
 	}
 	fmt.Fprintf(&b, "\nOf %d published actions %d are whole; %d fields of answers are missing.\n", len(all), c.whole, c.counts["field"])

@@ -8,7 +8,6 @@ type effect string
 const (
 	works       effect = "works"
 	storedOnly  effect = "stored only"  // checked, kept, told in answers
-	layer4Only  effect = "on layer 4"   // works for TCP and UDP, stored for HTTP and HTTPS
 	checkedOnly effect = "checked only" // not even kept
 	passedOver  effect = "passed over"  // any value, no effect, not told
 	refused     effect = "refused"
@@ -19,7 +18,6 @@ const (
 	nothingBilled = "nothing is billed"
 	justNames     = "zones and groups are names here"
 	consoleOnly   = "it binds the console alone"
-	notOnLayer7   = "HTTP and HTTPS listeners do not enforce it yet"
 	notYet        = "the data plane does not enforce it yet"
 )
 
@@ -37,8 +35,6 @@ var effects = []struct {
 	{"CreateLoadBalancer", "PayType", storedOnly, nothingBilled},
 	{"CreateLoadBalancer", "InternetChargeType", storedOnly, nothingBilled},
 	{"CreateLoadBalancer", "InstanceChargeType", storedOnly, nothingBilled},
-	{"CreateLoadBalancer", "LoadBalancerSpec", layer4Only, notOnLayer7},
-	{"CreateLoadBalancer", "Bandwidth", layer4Only, notOnLayer7},
 	{"CreateLoadBalancer", "MasterZoneId", storedOnly, justNames},
 	{"CreateLoadBalancer", "SlaveZoneId", storedOnly, justNames},
 	{"CreateLoadBalancer", "ModificationProtectionStatus", storedOnly, consoleOnly},
@@ -46,12 +42,9 @@ var effects = []struct {
 	{"SetLoadBalancerModificationProtection", "ModificationProtectionStatus", storedOnly, consoleOnly},
 	{"SetLoadBalancerModificationProtection", "ModificationProtectionReason", storedOnly, consoleOnly},
 
-	{"ModifyLoadBalancerInstanceSpec", "LoadBalancerSpec", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerInstanceChargeType", "InstanceChargeType", storedOnly, nothingBilled},
-	{"ModifyLoadBalancerInstanceChargeType", "LoadBalancerSpec", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerInstanceChargeType", "Bandwidth", passedOver, nothingBilled},
 	{"ModifyLoadBalancerInternetSpec", "InternetChargeType", storedOnly, nothingBilled},
-	{"ModifyLoadBalancerInternetSpec", "Bandwidth", layer4Only, notOnLayer7},
 	{"ModifyLoadBalancerPayType", "PayType", storedOnly, nothingBilled},
 	{"MoveResourceGroup", "NewResourceGroupId", storedOnly, justNames},
 	{"MoveResourceGroup", "ResourceGroupId", passedOver, justNames},
@@ -67,11 +60,6 @@ var effects = []struct {
 	{"DescribeHighDefinationMonitor", "Tags", checkedOnly, "no page says what they do"},
 
 	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, notYet},
-
-	{"CreateLoadBalancerHTTPListener", "Bandwidth", storedOnly, notYet},
-	{"SetLoadBalancerHTTPListenerAttribute", "Bandwidth", storedOnly, notYet},
-	{"CreateLoadBalancerHTTPSListener", "Bandwidth", storedOnly, notYet},
-	{"SetLoadBalancerHTTPSListenerAttribute", "Bandwidth", storedOnly, notYet},
 
 	{"UploadServerCertificate", "AliCloudCertificateId", storedOnly, "there is no certificate service here; refused without certificate and key"},
 	{"UploadServerCertificate", "AliCloudCertificateName", storedOnly, "there is no certificate service here"},

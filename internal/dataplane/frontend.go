@@ -122,12 +122,12 @@ func withoutRules[F layer4](f F, err error) (frontend, error) {
 }
 
 // http starts a frontend of layer 7.
-func (e *engines) http(f spec.Frontend, p *pool.Pool, _ *limit.Frontend, rules []*pool.Pool) (frontend, error) {
+func (e *engines) http(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, rules []*pool.Pool) (frontend, error) {
 	engine, err := e.layer7()
 	if err != nil {
 		return nil, err
 	}
-	return orNil(engine.NewHTTP(f, p, rules...))
+	return orNil(engine.NewHTTP(f, p, limits, rules...))
 }
 
 // orNil keeps a nil pointer from becoming a frontend that is not nil.

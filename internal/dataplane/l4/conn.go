@@ -192,9 +192,9 @@ func (c *conn) exchangeEarly() {
 		lead = len(c.header(buf[:0]))
 	}
 	n, errno := 0, syscall.EAGAIN
-	if pace := &c.port.in.pace; pace.Wait() == 0 {
+	if c.port.in.Free() {
 		n, errno = sock.Recv(int(c.client.fd), buf[lead:])
-		pace.Take(n)
+		c.port.in.Take(n)
 		// Nothing there, or an end or failure that its event will tell.
 		c.client.readable = n == len(buf)-lead || n == 0 && errno != syscall.EAGAIN
 	} else {

@@ -45,11 +45,11 @@ func (c *conn) relay(src *end) bool {
 	q := src.queue()
 	for moved := 0; src.readable && !src.eof; moved++ {
 		most := w.stash.readMost()
-		if q.pace.Limited() {
-			if !q.pass(src) {
+		if q.Limited() {
+			if !q.Pass(src) {
 				return true
 			}
-			chunk := q.pace.Chunk()
+			chunk := q.Chunk()
 			most = min(most, chunk)
 			if src.splicing && chunk < spliceChunk {
 				c.copyOn(src)
@@ -129,7 +129,7 @@ func (c *conn) count(src *end, n int) {
 	if src == &c.client {
 		c.port.bytesIn.Add(uint64(n))
 	}
-	src.queue().pace.Take(n)
+	src.queue().Take(n)
 }
 
 // copyOn turns a direction of which nothing is held from splicing to copying.

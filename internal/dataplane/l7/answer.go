@@ -19,7 +19,7 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 	var n int
 	var err error
 	if up == nil || up.complete() {
-		b, n, err = u.request(w.out)
+		b, n, err = u.request(w.out, most(&c.h.out))
 	} else {
 		b, n, err = c.askWithUpload(u, plan, up)
 	}
@@ -37,7 +37,7 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 			if e := u.sendSlowly(w.out[u.sent:]); isTimeout(e) {
 				err = e
 			} else {
-				b, n, err = u.recvBlock(blockSize)
+				b, n, err = u.recvBlock(most(&c.h.out))
 			}
 		}
 	}
@@ -102,6 +102,7 @@ func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, ha
 				if c.deliver(w.head) != nil {
 					return at, have, cutShort
 				}
+				c.h.out.Take(len(w.head))
 			}
 			at, have = at+w.resp.Len(), have-w.resp.Len()
 			w.resp.Reset()

@@ -21,8 +21,14 @@ type block [blockSize]byte
 
 var blocks = sync.Pool{New: func() any { return new(block) }}
 
-func getBlock() *block  { return blocks.Get().(*block) }
-func putBlock(b *block) { blocks.Put(b) }
+func getBlock() *block { return blocks.Get().(*block) }
+
+// putBlock takes a block back; nil is none.
+func putBlock(b *block) {
+	if b != nil {
+		blocks.Put(b)
+	}
+}
 
 // work is what one request needs from its first byte to the end of its answer.
 type work struct {

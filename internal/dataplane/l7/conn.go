@@ -52,6 +52,7 @@ type conn struct {
 	refusal  error
 	requests int
 	began    int64 // of the request, by clock; 0: it could not be read
+	taken    int   // bytes in w that passed the limit on a loop
 	idleFor  time.Duration
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
@@ -83,8 +84,7 @@ const (
 	todoClose
 )
 
-func newConn(h *HTTP, remote netip.AddrPort) *conn {
-	shard := h.e.seq.Add(1)
+func newConn(h *HTTP, remote netip.AddrPort, shard uint32) *conn {
 	c := &conn{h: h, shard: shard, count: &h.shards[shard%counterShards], peer: remote}
 	text := make([]byte, 0, 48)
 	text = remote.Addr().AppendTo(text)
@@ -307,6 +307,7 @@ func (c *conn) refuse() {
 func (c *conn) answer(a *answer) error {
 	w := c.w
 	w.head = a.append(w.head[:0], *c.h.e.stamp.Load())
+	c.await(&c.h.out, len(w.head))
 	c.count.answered(a.status, 0)
 	c.last = true
 	err := c.deliver(w.head)

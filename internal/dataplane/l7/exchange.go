@@ -12,9 +12,13 @@ func (c *conn) exchange(up *upload, body int) bool {
 	w, s := c.w, c.h.snap.Load()
 	req := &w.req
 	c.requests++
-	c.count.requests.Add(1)
 	c.began = clock()
-
+	if c.h.in.Limited() {
+		c.awaitRequest(up, body)
+	}
+	if !c.h.admitRequest(c.count) {
+		return c.answerLocally(&answer{status: 503}, up)
+	}
 	view := newView(req, w.in, c.peer, c.peerKey)
 	plan := s.Decide(&view)
 	c.gzip = s.offersGzip(req, w.in)
@@ -35,6 +39,20 @@ func (c *conn) exchange(up *upload, body int) bool {
 		w.out = append(w.out, w.in[req.Len():req.Len()+body]...)
 	}
 	return c.forward(&plan, up)
+}
+
+// awaitRequest waits until what was read of a request may pass. What a loop read
+// has passed already.
+func (c *conn) awaitRequest(up *upload, body int) {
+	n := c.w.req.Len() + body
+	if up != nil {
+		n += up.used
+	}
+	passed := min(n, c.taken)
+	c.taken -= passed
+	if n > passed {
+		c.await(&c.h.in, n-passed)
+	}
 }
 
 // answerLocally answers a request that goes to no server. A body that is still

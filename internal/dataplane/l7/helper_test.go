@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -273,6 +274,12 @@ func newTextLog(l *logSink) *slog.Logger { return slog.New(slog.NewTextHandler(l
 
 func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
+	return newProxyWithin(t, nil, o, targets...)
+}
+
+// newProxyWithin makes a proxy within limits; nil: none.
+func newProxyWithin(t testing.TB, limits *limit.Frontend, o spec.HTTPOptions, targets ...spec.Target) *proxy {
+	t.Helper()
 	log := new(logSink)
 	e := NewEngine(Options{Logger: newTextLog(log), Driver: driver, Loops: 2})
 	p := pool.NewStatic(targets...)
@@ -285,7 +292,7 @@ func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	if overTLS {
 		f.ID.Protocol, f.ID.Port = spec.HTTPS, 443
 	}
-	h, err := e.NewHTTP(f, p)
+	h, err := e.NewHTTP(f, p, limits)
 	if err != nil {
 		t.Fatal(err)
 	}

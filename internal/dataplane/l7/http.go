@@ -13,6 +13,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/acl"
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -29,9 +30,10 @@ type HTTP struct {
 	fds      []int       // theirs
 	addr     netip.AddrPort
 	snap     atomic.Pointer[snapshot]
-	closing  atomic.Bool
-	leaving  atomic.Bool // other processes have the port: no request more on a connection
-	shards   [counterShards]counters
+	bounds
+	closing atomic.Bool
+	leaving atomic.Bool // other processes have the port: no request more on a connection
+	shards  [counterShards]counters
 
 	conns sync.WaitGroup
 
@@ -71,8 +73,9 @@ func (e *Engine) newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) 
 
 // NewHTTP opens a frontend's port and serves it, over TLS if its protocol is
 // HTTPS. A port that cannot be had is a *sock.BindError. p may be nil for a
-// redirect; rules are the pools of the frontend's rules, in their order.
-func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) (*HTTP, error) {
+// redirect, and limits where there are none; rules are the pools of the
+// frontend's rules, in their order.
+func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, rules ...*pool.Pool) (*HTTP, error) {
 	s := e.newSnapshot(f, p, rules)
 	if f.ID.Protocol == spec.HTTPS {
 		var err error
@@ -84,11 +87,12 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) (*H
 	h := &HTTP{e: e, id: f.ID}
 	h.snap.Store(s)
 	if e.options.Driver == Loops && s.tls == nil {
-		if err := e.listenLooped(h, f.Listen); err != nil {
+		if err := e.listenLooped(h, f.Listen, limits); err != nil {
 			return nil, err
 		}
 		return h, nil
 	}
+	h.bounds.init(limits, 0)
 	group, err := e.options.Sockets.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
@@ -139,22 +143,20 @@ func (h *HTTP) Facts() spec.FrontendFacts {
 }
 
 // start serves one accepted connection, or closes it without an answer if the
-// access control of the frontend says so.
+// access control of the frontend or its limits say so.
 func (h *HTTP) start(fd int, remote netip.AddrPort) {
-	if !h.snap.Load().acl.Admits(remote.Addr()) {
-		count := &h.shards[h.e.seq.Add(1)%counterShards]
-		count.opened.Add(1)
-		count.dropped.Add(1)
-		count.closed.Add(1)
+	shard := h.e.seq.Add(1)
+	count := &h.shards[shard%counterShards]
+	if !h.admit(remote.Addr(), count) {
 		sock.Close(fd)
 		return
 	}
-	c := newConn(h, remote)
+	c := newConn(h, remote, shard)
 	if err := c.init(fd, h.e.wheel); err != nil {
+		h.left(count)
 		return
 	}
 	h.conns.Add(1)
-	c.count.opened.Add(1)
 	h.adopt(c)
 }
 
@@ -182,7 +184,7 @@ func (h *HTTP) forget(c *conn) {
 		c.next.prev = c.prev
 	}
 	h.mu.Unlock()
-	c.count.closed.Add(1)
+	h.left(c.count)
 	h.conns.Done()
 }
 

@@ -211,6 +211,13 @@ func (st *stream) alive() bool {
 	return !st.core.Dead() && !st.hc.lost && st.hc.core.Err() == nil && !st.cut.Load()
 }
 
+// gone is the opposite of alive for those who have not locked.
+func (st *stream) gone() bool {
+	st.hc.mu.Lock()
+	defer st.hc.mu.Unlock()
+	return !st.alive()
+}
+
 // flushLocked sends what there is and lets the lock go meanwhile.
 func (st *stream) flushLocked() {
 	st.hc.mu.Unlock()

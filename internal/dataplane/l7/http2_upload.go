@@ -84,6 +84,7 @@ func (up *upload) runStream() {
 			}
 			return
 		}
+		st.await(&st.h.in, n)
 		up.u.rtimer.arm(up.timeout)
 		from, to := headRoom, headRoom+n
 		if up.chunks {

@@ -131,7 +131,7 @@ func TestBindError(t *testing.T) {
 	p := newProxy(t, spec.HTTPOptions{})
 	f := p.f
 	f.Listen = p.Addr()
-	_, err := p.e.NewHTTP(f, p.pool)
+	_, err := p.e.NewHTTP(f, p.pool, nil)
 	var bind *sock.BindError
 	if !errors.As(err, &bind) {
 		t.Errorf("error %v", err)

@@ -24,6 +24,9 @@ func (x *loopExchange) pull() {
 			}
 			return
 		}
+		if !x.c.port.out.pass(x.c) {
+			return
+		}
 		going := false
 		if x.answered {
 			going = x.pass()
@@ -39,6 +42,9 @@ func (x *loopExchange) pull() {
 // recv reads from the server. It is false when there is nothing now.
 func (x *loopExchange) recv(room []byte) (n int, errno syscall.Errno, some bool) {
 	s := x.s
+	if out := &x.c.port.out; out.Limited() {
+		room = room[:min(len(room), out.Chunk())]
+	}
 	n, errno = sock.Recv(int(s.fd), room)
 	if errno == syscall.EAGAIN {
 		s.readable, s.ending = false, false
@@ -112,6 +118,7 @@ func (x *loopExchange) passInterim(in []byte) bool {
 	r := x.r
 	r.head = r.resp.AppendHead(r.head[:0], in, &h1.ResponseEdits{})
 	n, errno := sock.Send(int(x.c.fd), r.head)
+	x.c.port.out.Take(n)
 	x.c.port.count.bytesOut.Add(uint64(n))
 	if errno == syscall.EAGAIN {
 		return true // it is not worth waiting for room: clients do without
@@ -204,6 +211,7 @@ func (x *loopExchange) transmit(b *block, from, to int) bool {
 	}
 	n, errno := 0, syscall.Errno(0)
 	if to > from {
+		x.c.port.out.Take(to - from)
 		n, errno = sock.Send(int(x.c.fd), b[from:to])
 	}
 	if errno != 0 && errno != syscall.EAGAIN {
@@ -250,6 +258,7 @@ func (x *loopExchange) stall(b *block, from, to int) {
 
 // sendBytes is transmit for an answer of our own.
 func (x *loopExchange) sendBytes(p []byte) bool {
+	x.c.port.out.Take(len(p))
 	n, errno := sock.Send(int(x.c.fd), p)
 	if errno != 0 && errno != syscall.EAGAIN {
 		x.c.abort()

@@ -26,6 +26,7 @@ type loopClient struct {
 	w        *work         // bytes that wait for others, or for the request under way
 	x        *loopExchange // the request under way
 	fd       int32
+	held     int64 // when it began to wait for bandwidth, on the loop's clock
 	drained  int32 // bytes read and dropped while lingering
 	state    loopState
 	phase    loopPhase
@@ -36,6 +37,7 @@ type loopClient struct {
 	parse    bool // w may hold a whole request
 	watching bool // events of being writable are waited for
 	linger   bool // the client may still be sending: close gently
+	waiting  bool // in a queue for bandwidth
 
 	prev, next *loopClient // in port.clients
 }
@@ -80,7 +82,7 @@ func (c *loopClient) Ready(ev loop.Events) {
 
 // run does what there is to do until the client or a server must be waited for.
 func (c *loopClient) run() {
-	for c.state == loopOpen {
+	for c.state == loopOpen && !c.waiting {
 		switch {
 		case c.parse:
 			c.takeHeld()
@@ -96,7 +98,10 @@ func (c *loopClient) run() {
 // read reads once. What comes is looked at where it was read; only what has to
 // wait moves to memory of the connection.
 func (c *loopClient) read() {
-	r := c.port.r
+	r, in := c.port.r, &c.port.in
+	if !in.pass(c) {
+		return
+	}
 	room := r.block[:]
 	if c.w != nil {
 		if !c.w.grow() {
@@ -104,6 +109,9 @@ func (c *loopClient) read() {
 			return
 		}
 		room = c.w.in[len(c.w.in):cap(c.w.in)]
+	}
+	if in.Limited() {
+		room = room[:min(len(room), in.Chunk())]
 	}
 	n, errno := sock.Recv(int(c.fd), room)
 	switch {
@@ -118,6 +126,7 @@ func (c *loopClient) read() {
 	// after it is told by a new event, except an end told already.
 	c.readable = n == len(room) || c.ending
 	c.port.count.bytesIn.Add(uint64(n))
+	in.Take(n)
 	if c.w != nil {
 		c.w.in = c.w.in[:len(c.w.in)+n]
 		c.parse = true
@@ -163,8 +172,8 @@ func (c *loopClient) takeHeld() {
 		return
 	}
 	n := c.request(&w.req, w.in)
-	if c.state == loopGone {
-		return
+	if c.w != w {
+		return // the connection has ended or has said all
 	}
 	w.consume(n)
 	if len(w.in) == 0 {
@@ -256,6 +265,11 @@ func (c *loopClient) setDeadline(d time.Duration) {
 // Expired looks whether the deadline has come.
 func (c *loopClient) Expired() {
 	l := c.port.r.loop
+	if c.waiting {
+		c.armed = l.Now() + int64(time.Second)
+		l.Arm(&c.timer, time.Second)
+		return
+	}
 	if left := c.deadline - l.Now(); left > 0 {
 		c.armed = c.deadline
 		l.Arm(&c.timer, time.Duration(left))

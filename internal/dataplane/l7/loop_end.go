@@ -74,7 +74,7 @@ func (c *loopClient) end(how func(fd int)) {
 	c.port.r.loop.Release(c.handle)
 	how(int(c.fd))
 	h := c.port.h
-	c.port.count.closed.Add(1)
+	h.left(c.port.count)
 	c.forget()
 	h.conns.Done()
 }

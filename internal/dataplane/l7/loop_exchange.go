@@ -46,6 +46,8 @@ type loopExchange struct {
 	b        *block
 	have     int
 	from, to int
+
+	pending answer // of our own, that waits for bandwidth; status 0: none
 }
 
 // paused tells whether the client has to take something before the server is
@@ -56,14 +58,16 @@ func (x *loopExchange) paused() bool { return x.to > x.from }
 func (c *loopClient) begin(req *h1.Request, in []byte) {
 	r, s := c.port.r, c.port.h.snap.Load()
 	c.requests++
-	c.port.count.requests.Add(1)
-	view := newView(req, in, c.peer, c.key)
-	plan := s.Decide(&view)
-
 	x := r.newExchange(c)
 	c.x, c.state = x, loopBusy
 	x.began = r.loop.Now()
 	x.minor, x.persistent, x.head, x.gzip = req.Minor, req.Persistent, req.IsHead(in), s.offersGzip(req, in)
+	if !c.port.h.admitRequest(c.port.count) {
+		x.answerLocally(&answer{status: 503})
+		return
+	}
+	view := newView(req, in, c.peer, c.key)
+	plan := s.Decide(&view)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {
@@ -266,6 +270,10 @@ func (x *loopExchange) answerLocally(a *answer) {
 
 // answer sends an answer of our own.
 func (x *loopExchange) answer(a *answer) {
+	if !x.c.port.out.pass(x.c) {
+		x.pending = *a
+		return
+	}
 	r := x.r
 	r.head = a.append(r.head[:0], r.stamp())
 	x.c.port.count.answered(a.status, 0)

@@ -28,7 +28,7 @@ func (c *loopClient) leave(w *work, x *handed) {
 	if c.handle != 0 {
 		p.r.loop.Detach(c.handle)
 	}
-	to := newConn(p.h, c.peer)
+	to := newConn(p.h, c.peer, p.h.e.seq.Add(1))
 	to.count, to.requests = p.count, int(c.requests)
 	fd := int(c.fd)
 	c.w = nil
@@ -38,11 +38,11 @@ func (c *loopClient) leave(w *work, x *handed) {
 		if x != nil {
 			x.drop(p.h.e)
 		}
-		p.count.closed.Add(1)
+		p.h.left(p.count)
 		p.h.conns.Done()
 		return
 	}
-	to.w, to.phase, to.handed = w, phaseIdle, x
+	to.w, to.phase, to.taken, to.handed = w, phaseIdle, len(w.in), x
 	p.h.adopt(to)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
@@ -29,6 +30,7 @@ type loopPort struct {
 	pause   loop.Timer
 	batch   int         // how many connections to accept at one event
 	turn    int64       // of the loop, when connections were last accepted
+	in, out loopQueue   // who waits for bandwidth, from clients and to them
 	clients *loopClient // list of all
 	fresh   *loopClient // being begun, for the case of a panic
 }
@@ -91,14 +93,17 @@ func (r loopResume) Expired() {
 	}
 }
 
-// begin serves one accepted connection, or closes it without an answer if the
-// access control of the frontend or the budget of descriptors says so. The
-// first request may be there already, and is then taken in this turn.
+// begin serves one accepted connection, or closes it without an answer if access
+// control, limits or the budget of descriptors say so. The first request may be
+// there already, and is then taken in this turn.
 func (p *loopPort) begin(fd int, remote netip.AddrPort) {
-	p.count.opened.Add(1)
-	if !p.h.snap.Load().acl.Admits(remote.Addr()) || !p.r.loop.Budget.Take(1) {
+	if !p.h.admit(remote.Addr(), p.count) {
+		sock.Close(fd)
+		return
+	}
+	if !p.r.loop.Budget.Take(1) {
 		p.count.dropped.Add(1)
-		p.count.closed.Add(1)
+		p.h.left(p.count)
 		sock.Close(fd)
 		return
 	}
@@ -147,7 +152,7 @@ func (p *loopPort) each(fn func(*loopClient)) {
 }
 
 // listenLooped opens a frontend on all loops.
-func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort) error {
+func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort, limits *limit.Frontend) error {
 	all, err := e.reactors.start(e)
 	if err != nil {
 		return err
@@ -161,8 +166,13 @@ func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort) error {
 		return &sock.BindError{Addr: listen, Err: syscall.EMFILE}
 	}
 	h.addr, h.fds = group.Addr, slices.Clone(group.FDs)
+	parts := len(group.FDs)
+	h.bounds.init(limits, parts)
 	for i, fd := range group.FDs {
-		h.ports = append(h.ports, &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], fd: fd})
+		p := &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], fd: fd}
+		p.in.init(p.r, h.limits.In.Part(parts+1))
+		p.out.init(p.r, h.limits.Out.Part(parts+1))
+		h.ports = append(h.ports, p)
 	}
 	if e.options.Held.Load() {
 		return nil

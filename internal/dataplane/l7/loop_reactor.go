@@ -124,6 +124,11 @@ func (r *reactor) close() {
 	r.loop.Close()
 }
 
+// restart gives a function that arms t.
+func (r *reactor) restart(t *loop.Timer) func(time.Duration) {
+	return func(d time.Duration) { r.loop.Arm(t, d) }
+}
+
 // stamp is the header lines of our own that go into every answer. They are
 // rendered anew when the second changes.
 func (r *reactor) stamp() []byte {

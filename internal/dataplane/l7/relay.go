@@ -81,13 +81,12 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	// old head was there.
 	if start := from - len(head); start >= 0 {
 		copy(b[start:], head)
-		r.c.last = r.done
-		err = r.c.deliver(b[start:to])
+		err = r.deliverBlock(b, start, to)
 	} else if err = r.deliverHead(head); err == nil && to > from {
-		r.c.last = r.done
-		err = r.c.deliver(b[from:to])
+		err = r.deliverBlock(b, from, to)
+	} else {
+		putBlock(b)
 	}
-	putBlock(b)
 	return r.finish(err, &reusable)
 }
 
@@ -121,9 +120,9 @@ func (r *relay) pass(reusable *bool) error {
 	if !r.u.rtimer.arm(r.timeout) {
 		return io.ErrUnexpectedEOF
 	}
-	limit := blockSize
+	limit := most(&r.c.h.out)
 	if r.framing == h1.Length {
-		limit = int(min(r.left, blockSize))
+		limit = int(min(r.left, int64(limit)))
 	}
 	b, n, err := r.recv(limit)
 	if err == io.EOF && r.framing == h1.UntilClose {
@@ -147,7 +146,7 @@ func (r *relay) pass(reusable *bool) error {
 	case r.zip != nil:
 		err = r.passCompressed(b[from:to])
 	case to > from:
-		err = r.deliver(b[from:to])
+		return r.deliverBlock(b, from, to)
 	}
 	putBlock(b)
 	return err
@@ -156,16 +155,44 @@ func (r *relay) pass(reusable *bool) error {
 // deliver sends what is ready of the body, all of the rest of it when it is done.
 func (r *relay) deliver(p []byte) error {
 	r.c.last = r.done
+	return r.send(p)
+}
+
+// deliverHead sends the head on its own.
+func (r *relay) deliverHead(head []byte) error {
+	r.c.last = false
+	return r.send(head)
+}
+
+func (r *relay) send(p []byte) error {
+	if out := &r.c.h.out; !out.Allow(len(p)) {
+		r.blameless()
+		r.c.await(out, len(p))
+	}
 	if r.c.deliver(p) != nil {
 		return errClient
 	}
 	return nil
 }
 
-// deliverHead sends the head on its own.
-func (r *relay) deliverHead(head []byte) error {
-	r.c.last = false
-	if r.c.deliver(head) != nil {
+// blameless has the server not be timed while it is the client that waits.
+func (r *relay) blameless() {
+	if !r.released { // else it may be another's by now
+		r.u.rtimer.disarm()
+	}
+}
+
+// deliverBlock sends b[from:to] to the client and gives b back.
+func (r *relay) deliverBlock(b *block, from, to int) error {
+	p := b[from:to]
+	if out := &r.c.h.out; !out.Allow(len(p)) {
+		r.blameless()
+		p, b = r.c.awaitWithout(out, b, p), nil
+	}
+	r.c.last = r.done
+	err := r.c.deliver(p)
+	putBlock(b)
+	if err != nil {
 		return errClient
 	}
 	return nil

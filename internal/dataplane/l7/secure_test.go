@@ -202,7 +202,7 @@ func TestUpdateCertificate(t *testing.T) {
 	old.want(200, "x")
 	f := p.f
 	f.Listen = p.Addr()
-	if _, err := p.e.NewHTTP(f, p.pool); err == nil || err.Error() != "no good" {
+	if _, err := p.e.NewHTTP(f, p.pool, nil); err == nil || err.Error() != "no good" {
 		t.Errorf("new frontend: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/limit"
 )
 
 // tunnelIdle closes a tunnel without traffic, as the vendor documents for
@@ -41,9 +42,9 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 				c.endTunnel(u)
 			}
 		}()
-		c.carry(&c.socket, &u.socket, u, c.count.bytesIn.Add)
+		c.carry(&c.socket, &u.socket, u, &c.h.in, c.count.bytesIn.Add)
 	}()
-	c.carry(&u.socket, &c.socket, u, c.count.bytesOut.Add)
+	c.carry(&u.socket, &c.socket, u, &c.h.out, c.count.bytesOut.Add)
 	<-done
 	c.discard(u)
 	return cutShort
@@ -51,17 +52,21 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 
 // carry moves bytes one way. The end of the stream is passed on alone, so the
 // other way may go on; anything else ends both.
-func (c *conn) carry(from, to *socket, u *upstream, count func(uint64) uint64) {
+func (c *conn) carry(from, to *socket, u *upstream, l *limit.Line, count func(uint64) uint64) {
 	for {
 		c.rtimer.arm(c.h.e.tunnelIdle)
 		u.rtimer.arm(c.h.e.tunnelIdle)
-		b, n, err := from.recvBlock(blockSize)
+		b, n, err := from.recvBlock(most(l))
 		if err == io.EOF {
 			to.endWrite(true)
 			return
 		}
 		if err == nil {
-			err = to.send(b[headRoom : headRoom+n])
+			p := b[headRoom : headRoom+n]
+			if !l.Allow(n) {
+				p, b = c.awaitWithout(l, b, p), nil
+			}
+			err = to.send(p)
 			putBlock(b)
 		}
 		if err != nil {

@@ -154,7 +154,7 @@ func (up *upload) run() {
 			up.end(uploadTooSlow)
 			return
 		}
-		limit := int64(blockSize)
+		limit := int64(most(&up.c.h.in))
 		if !up.chunks {
 			limit = min(limit, up.left)
 		}
@@ -171,18 +171,23 @@ func (up *upload) run() {
 			return
 		}
 		up.c.count.bytesIn.Add(uint64(n))
-		up.u.rtimer.arm(up.timeout)
 		from, to, _, err := up.frame(b[:], n)
 		if err != nil {
 			putBlock(b)
 			up.end(uploadMalformed)
 			return
 		}
+		p := b[from:to]
+		if in := &up.c.h.in; !in.Allow(len(p)) {
+			up.c.rtimer.disarm()
+			p, b = up.c.awaitWithout(in, b, p), nil
+		}
+		up.u.rtimer.arm(up.timeout)
 		if up.ended {
 			up.state.Store(uploadEnding)
 		}
-		if to > from {
-			err = up.u.send(b[from:to])
+		if len(p) > 0 {
+			err = up.u.send(p)
 		}
 		putBlock(b)
 		if err != nil {
@@ -236,7 +241,7 @@ func (c *conn) stopUpload(u *upstream, up *upload) {
 // askWithUpload is upstream.request for a body that is still coming.
 func (c *conn) askWithUpload(u *upstream, plan *policy.Plan, up *upload) (*block, int, error) {
 	u.noWait = true
-	_, _, err := u.request(c.w.out)
+	_, _, err := u.request(c.w.out, 0)
 	u.noWait = false
 	switch {
 	case err != nil:
@@ -250,7 +255,7 @@ func (c *conn) askWithUpload(u *upstream, plan *policy.Plan, up *upload) (*block
 	}
 	up.u, up.timeout, up.started = u, plan.Timeout, true
 	go up.run()
-	return u.recvBlock(blockSize)
+	return u.recvBlock(most(&c.h.out))
 }
 
 // exchangeSlowly handles a request outside the poller's visit, because more of

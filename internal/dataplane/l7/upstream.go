@@ -46,14 +46,14 @@ const (
 	askSent   // all is sent, and noWait was set
 )
 
-// request sends the request and waits for the first bytes of the answer in one
-// visit to the poller. Reading comes first: the poller announces only what arrives
+// request sends the request and waits for the first bytes of the answer, up to
+// limit, in one visit to the poller. Reading comes first: the poller announces only what arrives
 // after that, and a connection that has something to say before it was asked, its
 // end included, is of no use. After askPartly the caller sends
 // the rest and calls recvBlock.
-func (u *upstream) request(out []byte) (*block, int, error) {
+func (u *upstream) request(out []byte, limit int) (*block, int, error) {
 	u.ask, u.sent, u.step = out, 0, askCheck
-	u.limit = blockSize
+	u.limit = limit
 	err := u.rc.Read(u.askFn)
 	u.ask = nil
 	if err == nil && u.step != askWait {

@@ -1,10 +1,10 @@
 // Package limit keeps load balancers within bounds: connections open at once,
-// new connections a second, and bandwidth, of one frontend and of all frontends
-// of an instance together.
+// new connections and requests a second, and bandwidth, of one frontend and of
+// all frontends of an instance together.
 //
 // The counters outlive changes of the bounds and of the frontends, so that a
 // change never lets through more than the bound. Without a bound the costs are
-// an atomic add for a connection and an atomic load for a chunk.
+// an atomic add for a connection and an atomic load for a request or a chunk.
 package limit
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-// rateBurst is how much of a rate of connections may come at once: a whole
-// second's, since the rate is stated by the second.
+// rateBurst is how much of a rate of connections or requests may come at once: a
+// whole second's, since the rate is stated by the second.
 const rateBurst = time.Second
 
 // leastShared is the bandwidth in bits a second that frontends without a limit
@@ -27,9 +27,10 @@ const bitsPerByte = 8
 
 // Instance holds the bounds of one load balancer. The zero Instance has none.
 type Instance struct {
-	conns   Gate
-	rate    Bucket
-	in, out Bucket // bandwidth beyond the reservations
+	conns    Gate
+	rate     Bucket
+	requests Bucket
+	in, out  Bucket // bandwidth beyond the reservations
 
 	mu        sync.Mutex
 	frontends map[spec.FrontendID]*Frontend
@@ -49,6 +50,7 @@ type Frontend struct {
 func (i *Instance) Update(s *spec.Instance) {
 	i.conns.setMost(s.Limits.Connections)
 	i.rate.set(int64(s.Limits.ConnectionRate), rateBurst)
+	i.requests.set(int64(s.Limits.RequestRate), rateBurst)
 
 	total := s.Limits.Bandwidth
 	rest, sharers := total, int64(0)
@@ -138,4 +140,11 @@ func (f *Frontend) Leave() {
 	if f.instance != nil {
 		f.instance.conns.leave()
 	}
+}
+
+// Request counts a request, and reports false if it is beyond what the instance
+// may have in a second.
+func (f *Frontend) Request() bool {
+	i := f.instance
+	return i == nil || !i.requests.limited() || i.requests.allow(1, clock())
 }
