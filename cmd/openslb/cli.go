@@ -75,6 +75,7 @@ func newParserFor(grammar *cli, s streams) (*kong.Kong, error) {
 			"internetpool": node.DefaultInternetPool,
 			"intranetpool": node.DefaultIntranetPool,
 			"quotas":       node.QuotaHelp(),
+			"handover":     node.DefaultHandoverTimeout.String(),
 		},
 		kong.PostBuild(serveEnvironment),
 	)

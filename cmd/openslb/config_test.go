@@ -46,6 +46,7 @@ func TestDefaults(t *testing.T) {
 		InternetPool: []netip.Prefix{netip.MustParsePrefix("127.1.0.0/17")},
 		IntranetPool: []netip.Prefix{netip.MustParsePrefix("127.1.128.0/17")},
 		DrainTimeout: 10 * time.Second, LogFormat: "auto", LogLevel: "info",
+		HandoverTimeout: 30 * time.Second, HandoverDrain: time.Hour,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

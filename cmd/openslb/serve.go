@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -30,8 +33,13 @@ type serveCmd struct {
 	StoreEndpoints []string      `help:"Client URLs of an outside etcd; without them the node runs its own." placeholder:"URL"`
 	SealKeyFile    string        `help:"File with the key that seals secrets; seal.key in the data directory when not given." placeholder:"FILE"`
 	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s"`
-	LogFormat      string        `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
-	LogLevel       string        `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
+
+	TakeOver        bool          `help:"Replace the node that uses the data directory, if there is one, without an interruption."`
+	HandoverTimeout time.Duration `help:"How long a process that takes over may take; then this one goes on." default:"${handover}"`
+	HandoverDrain   time.Duration `help:"How long connections may go on in a process that was replaced." default:"1h"`
+
+	LogFormat string `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
+	LogLevel  string `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
 
 	fileQuotas map[string]int // of the configuration file
 }
@@ -77,6 +85,9 @@ func (c *serveCmd) allQuotas() map[string]int {
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	replace := make(chan os.Signal, 1)
+	signal.Notify(replace, syscall.SIGUSR2)
+	defer signal.Stop(replace)
 	logger, err := newLogger(s.err, c.LogFormat, c.LogLevel)
 	if err != nil {
 		return err
@@ -87,6 +98,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		ServersFile: c.Servers, ServerNames: c.ServerName,
 		Quotas:         c.allQuotas(),
 		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
+		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
 		Version: version(), Logger: logger,
 	})
 	if err != nil {
@@ -97,13 +109,22 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	printWelcome(s.out, n)
 	fmt.Fprintf(s.out, "ready endpoint=%s data=%s\n", n.Endpoint(), filepath.Clean(c.Data))
+	notify(logger, "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 
-	select {
-	case <-ctx.Done():
-		logger.Info("shutting down; a second signal ends at once", "drain_timeout", c.DrainTimeout.String())
-	case <-n.Failed():
+	for {
+		select {
+		case <-replace:
+			startSuccessor(s, logger)
+			continue
+		case <-n.Replaced():
+			return c.depart(ctx, n, logger)
+		case <-ctx.Done():
+			notify(logger, "STOPPING=1")
+			logger.Info("shutting down; a second signal ends at once", "drain_timeout", c.DrainTimeout.String())
+		case <-n.Failed():
+		}
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+		defer cancel()
+		return n.Stop(drain)
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
-	defer cancel()
-	return n.Stop(drain)
 }

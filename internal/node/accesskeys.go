@@ -8,22 +8,12 @@ import (
 
 	"github.com/openslb/openslb/internal/keys"
 	"github.com/openslb/openslb/internal/rpc"
-	"github.com/openslb/openslb/internal/store"
 )
 
 // openKeys opens the access keys and settles the node's credentials: the pair
 // of an earlier start, or a new one when the store has no key at all.
 func (n *Node) openKeys(ctx context.Context) error {
-	sealKey, err := store.LoadOrCreateKey(n.cfg.SealKeyFile)
-	if err != nil {
-		return err
-	}
-	sealer, err := store.NewSealer(sealKey)
-	if err != nil {
-		return fmt.Errorf("seal key %s: %w", n.cfg.SealKeyFile, err)
-	}
-	n.sealer = sealer
-	n.keys = keys.New(n.store, sealer)
+	n.keys = keys.New(n.store, n.sealer)
 	stored, err := ReadCredentials(n.data.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("credentials: %w", err)

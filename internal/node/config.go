@@ -5,12 +5,16 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // The defaults of a Config, which the command line shows as its own.
 const (
 	DefaultListen = "127.0.0.1:8680"
 	DefaultRegion = "cn-hangzhou"
+	// DefaultHandoverTimeout is many times what a node with thousands of listeners
+	// needs to start.
+	DefaultHandoverTimeout = 30 * time.Second
 	// The whole of 127.0.0.0/8 is the host itself on Linux, so that every balancer
 	// has an address of its own, with all ports free, without any set-up.
 	DefaultInternetPool = "127.1.0.0/17"
@@ -42,6 +46,12 @@ type Config struct {
 	// StoreEndpoints are the client URLs of an outside etcd cluster. Empty: the
 	// node runs an etcd of its own under Data.
 	StoreEndpoints []string
+	// TakeOver replaces the node that uses Data, if there is one, without an
+	// interruption. Without it that is an error.
+	TakeOver bool
+	// HandoverTimeout is how long a process that takes over may take from the
+	// moment the other has given up the store. 0: DefaultHandoverTimeout.
+	HandoverTimeout time.Duration
 	// Quotas are limits of the API by the vendor's names, see QuotaHelp. Those that
 	// are absent or 0 have their defaults; -1 is no limit.
 	Quotas map[string]int
@@ -66,6 +76,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.IntranetPool) == 0 {
 		c.IntranetPool = []netip.Prefix{netip.MustParsePrefix(DefaultIntranetPool)}
+	}
+	if c.HandoverTimeout <= 0 {
+		c.HandoverTimeout = DefaultHandoverTimeout
 	}
 	if c.SealKeyFile == "" {
 		c.SealKeyFile = filepath.Join(c.Data, "seal.key")

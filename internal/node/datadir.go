@@ -16,8 +16,12 @@ type dataDir struct {
 	lock *os.File
 }
 
+// errInUse says that another node has the directory.
+var errInUse = errors.New("in use by another openslb")
+
 // openDataDir makes the directory if need be and locks it. The lock goes with
-// the process, so that a crash leaves nothing to clean up.
+// the process, so that a crash leaves nothing to clean up. If another node has
+// the directory the error is errInUse.
 func openDataDir(path string) (*dataDir, error) {
 	if path == "" {
 		return nil, errors.New("no data directory given")
@@ -38,14 +42,20 @@ func openDataDir(path string) (*dataDir, error) {
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("data directory %s: lock: %w", abs, err)
 		}
-		return nil, fmt.Errorf("data directory %s is in use by another openslb%s: stop that one, or give this one a directory of its own with --data",
-			abs, owner(file))
+		return nil, fmt.Errorf("data directory %s is %w%s: stop that one, or replace it without an interruption by --take-over, or give this one a directory of its own with --data",
+			abs, errInUse, owner(file))
 	}
-	// The process number is for the message above alone; the lock decides.
-	if err := file.Truncate(0); err == nil {
-		_, _ = file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	d := &dataDir{path: abs, lock: file}
+	d.sign()
+	return d, nil
+}
+
+// sign writes down the process that has the directory. That is for messages
+// alone; the lock decides.
+func (d *dataDir) sign() {
+	if err := d.lock.Truncate(0); err == nil {
+		_, _ = d.lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
-	return &dataDir{path: abs, lock: file}, nil
 }
 
 func flock(f *os.File) error {
@@ -69,5 +79,10 @@ func owner(f *os.File) string {
 // file is the path of a file in the directory.
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
-// Close gives the directory free.
-func (d *dataDir) Close() error { return d.lock.Close() }
+// Close gives the directory free, unless another process has the lock too.
+func (d *dataDir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	return d.lock.Close()
+}

@@ -13,10 +13,23 @@ import (
 // listen opens the API's port. It is the first thing that two nodes quarrel
 // about, so that it happens before anything slow.
 func (n *Node) listen(ctx context.Context) error {
+	if n.old != nil && n.old.welcome.Listen == n.cfg.Listen {
+		return nil // it is inherited
+	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Listen)
 	if err != nil {
 		return listenError(n.cfg.Listen, err)
 	}
+	t, ok := l.(*net.TCPListener)
+	if !ok {
+		l.Close()
+		return fmt.Errorf("listen for the API on %s: unexpected listener type %T", n.cfg.Listen, l)
+	}
+	n.useListener(newAPIListener(t))
+	return nil
+}
+
+func (n *Node) useListener(l *apiListener) {
 	n.listener = l
 	n.onStop("API port", func(context.Context) error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -24,7 +37,6 @@ func (n *Node) listen(ctx context.Context) error {
 		}
 		return nil
 	})
-	return nil
 }
 
 // listenError adds to the system's answer what to do about it.

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openslb/openslb/internal/api"
 	"github.com/openslb/openslb/internal/dataplane"
 	"github.com/openslb/openslb/internal/keys"
 	"github.com/openslb/openslb/internal/reconcile"
+	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/store"
 	"github.com/openslb/openslb/internal/store/kv"
 )
@@ -23,22 +25,36 @@ type Node struct {
 	// Set while starting, immutable from then on.
 	cfg         Config
 	log         *slog.Logger
+	pid         int
 	data        *dataDir
-	listener    net.Listener
+	old         *predecessor // nil: none
+	listener    *apiListener
+	gate        *apiGate
+	server      *rpc.Server
 	budget      uint64
 	quotas      api.Quotas
 	caFile      string
-	kv          kv.KV
-	store       *store.Store
 	sealer      *store.Sealer
-	keys        *keys.Keys
 	engine      *dataplane.Engine
-	reconciler  *reconcile.Reconciler
 	credentials Credentials
 	newKey      bool
 
-	// closers end what has been started, in order of starting.
-	closers []closer
+	// These change if the store passes to another process and comes back, while
+	// the API is closed.
+	kv         kv.KV
+	store      *store.Store
+	keys       *keys.Keys
+	reconciler *reconcile.Reconciler
+
+	// Three stacks of closers end what has been started, each in order of starting:
+	// brain is what has to do with the store, which stands between the other two.
+	// stack is the one that grows. While a process takes over, brain belongs to the
+	// goroutine of the control socket.
+	below, brain, above []closer
+	stack               *[]closer
+
+	replaced  chan struct{} // closed when another process has taken over
+	successor atomic.Int64  // that process
 
 	failed   chan struct{} // closed with the first failure of a part
 	failOnce sync.Once
@@ -61,26 +77,33 @@ const abandonTimeout = 5 * time.Second
 // store held before is in the traffic. ctx bounds the start alone.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
-	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Logger, pid: os.Getpid(), gate: newAPIGate(), failed: make(chan struct{}), replaced: make(chan struct{})}
 	begun := time.Now()
 	// The order matters: what fails for an outside reason fails before the slow
 	// store starts, and everything stands below what uses it.
 	steps := []struct {
-		name string
-		run  func(context.Context) error
+		name  string
+		stack *[]closer
+		run   func(context.Context) error
 	}{
-		{"quotas", n.readQuotas},
-		{"limits", n.raiseLimits},
-		{"data directory", n.openData},
-		{"API port", n.listen},
-		{"store", n.openStore},
-		{"keys", n.openKeys},
-		{"servers file", n.seed},
-		{"data plane", n.startEngine},
-		{"reconciler", n.startReconciler},
-		{"API", n.startAPI},
+		{"quotas", &n.below, n.readQuotas},
+		{"limits", &n.below, n.raiseLimits},
+		{"data directory", &n.below, n.openData},
+		{"API port", &n.below, n.listen},
+		{"seal key", &n.below, n.openSealer},
+		{"inheritance", &n.below, n.inherit},
+		{"data plane", &n.below, n.startEngine},
+		{"store", &n.brain, n.openStore},
+		{"keys", &n.brain, n.openKeys},
+		{"servers file", &n.brain, n.seed},
+		{"reconciler", &n.brain, n.startReconciler},
+		{"API", &n.above, n.prepareAPI},
+		{"take-over", &n.above, n.takeOver},
+		{"API calls", &n.above, n.serveAPI},
+		{"control socket", &n.above, n.startControl},
 	}
 	for _, step := range steps {
+		n.stack = step.stack
 		if err := step.run(ctx); err != nil {
 			abandon, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 			defer cancel()
@@ -94,18 +117,14 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 // Stop ends the node: the API first, so that nothing changes any more, then the
-// traffic, whose requests under way may finish until ctx ends, and the store
-// last, since everybody else uses it. Repeated calls return the first's result.
+// store, and last the traffic, whose requests under way may finish until ctx
+// ends. Repeated calls return the first's result.
 // If a part had failed before, its error is part of the result.
 func (n *Node) Stop(ctx context.Context) error {
 	n.stopOnce.Do(func() {
 		var errs []error
-		for _, c := range slices.Backward(n.closers) {
-			begun := time.Now()
-			if err := c.close(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
-			}
-			n.log.Debug("stopped", "part", c.name, "took", time.Since(begun).String())
+		for _, stack := range []*[]closer{&n.above, &n.brain, &n.below} {
+			errs = append(errs, closeAll(ctx, n.log, stack))
 		}
 		select {
 		case <-n.failed:
@@ -115,6 +134,20 @@ func (n *Node) Stop(ctx context.Context) error {
 		n.stopErr = errors.Join(errs...)
 	})
 	return n.stopErr
+}
+
+// closeAll ends what stands in a stack, from its top, and empties it.
+func closeAll(ctx context.Context, log *slog.Logger, stack *[]closer) error {
+	var errs []error
+	for _, c := range slices.Backward(*stack) {
+		begun := time.Now()
+		if err := c.close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
+		}
+		log.Debug("stopped", "part", c.name, "took", time.Since(begun).String())
+	}
+	*stack = nil
+	return errors.Join(errs...)
 }
 
 // Failed is closed when a part of the node has ended by itself. The node is then
@@ -132,7 +165,7 @@ func (n *Node) fail(err error) {
 
 // onStop registers how to end a part that has just been started.
 func (n *Node) onStop(name string, close func(context.Context) error) {
-	n.closers = append(n.closers, closer{name, close})
+	*n.stack = append(*n.stack, closer{name, close})
 }
 
 // goes runs a part in a goroutine until its context ends, which happens at the

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,13 +21,30 @@ func (n *Node) raiseLimits(context.Context) error {
 	return nil
 }
 
-func (n *Node) openData(context.Context) error {
+func (n *Node) openData(ctx context.Context) error {
 	d, err := openDataDir(n.cfg.Data)
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		n.useData(d)
+		return nil
+	case n.cfg.TakeOver && errors.Is(err, errInUse):
+		return n.meet(ctx, n.cfg.Data)
 	}
+	return err
+}
+
+func (n *Node) useData(d *dataDir) {
 	n.data = d
 	n.onStop("data directory", func(context.Context) error { return d.Close() })
+}
+
+// openBrain opens the store and what depends on it.
+func (n *Node) openBrain(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{n.openStore, n.openKeys, n.startReconciler} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

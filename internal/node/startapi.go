@@ -20,8 +20,8 @@ import (
 // most the two seconds that it waits for the traffic to follow.
 const apiShutdown = 3 * time.Second
 
-// startAPI opens the API to callers, on the port that has been taken before.
-func (n *Node) startAPI(context.Context) error {
+// prepareAPI does all of starting the API that may fail.
+func (n *Node) prepareAPI(context.Context) error {
 	cert, err := localca.NewHolder(n.data.file("tls"), n.certificateNames())
 	if err != nil {
 		return fmt.Errorf("certificate of the API: %w", err)
@@ -30,13 +30,19 @@ func (n *Node) startAPI(context.Context) error {
 	if err := n.announce(); err != nil {
 		return err
 	}
-	server := rpc.NewServer(rpc.ServerOptions{
-		Handler:         n.handler(),
+	n.gate.open(n.handler())
+	n.server = rpc.NewServer(rpc.ServerOptions{
+		Handler:         n.gate,
 		TLS:             &tls.Config{GetCertificate: cert.GetCertificate},
 		Logger:          n.log.With("part", "api"),
 		ShutdownTimeout: apiShutdown,
 	})
-	n.goes("API", func(ctx context.Context) error { return server.Serve(ctx, n.listener) })
+	return nil
+}
+
+// serveAPI opens the API to callers, on the port that has been taken before.
+func (n *Node) serveAPI(context.Context) error {
+	n.goes("API", func(ctx context.Context) error { return n.server.Serve(ctx, n.listener) })
 	return nil
 }
 

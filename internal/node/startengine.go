@@ -11,9 +11,13 @@ import (
 	"github.com/openslb/openslb/internal/slb"
 )
 
-// startEngine starts the data plane, empty.
+// startEngine starts the data plane, without any balancer.
 func (n *Node) startEngine(context.Context) error {
-	n.engine = dataplane.New(dataplane.Options{Logger: n.log.With("part", "dataplane"), Secret: n.sealer.Derive("session cookies"), Unseal: n.unseal})
+	o := dataplane.Options{Logger: n.log.With("part", "dataplane"), Secret: n.sealer.Derive("session cookies"), Unseal: n.unseal}
+	if n.old != nil {
+		o.Estate, o.FDs, n.old.fds = n.old.estate, n.old.fds, nil
+	}
+	n.engine = dataplane.New(o)
 	n.onStop("data plane", n.engine.Close)
 	return nil
 }

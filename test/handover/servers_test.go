@@ -1,0 +1,169 @@
+package handover
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/openslb/openslb/internal/testutil"
+)
+
+// The ports that the listeners of the test have.
+const (
+	tcpPort, httpPort, httpsPort, udpPort, socketPort, stickyPort = 7001, 7002, 7003, 7004, 7005, 7006
+)
+
+// balance makes one balancer with a listener of every kind and two servers. Its
+// health checks are on: a node that had to begin them anew would have no server
+// for seconds.
+func (w *world) balance() (ip netip.Addr, id string) {
+	w.t.Helper()
+	web, echo := testutil.Hosts(w.t, "i-1", "i-2")
+	datagram, upgrade := moreServers(w.t, web[0], web[1])
+	var lb struct {
+		LoadBalancerID string `json:"LoadBalancerId"`
+		Address        netip.Addr
+	}
+	w.call("CreateLoadBalancer", &lb, "LoadBalancerName", "passed-on")
+	for _, s := range web {
+		w.call("RegisterServer", nil, "ServerId", s.ID, "Address.1", s.Addr().Addr())
+	}
+	w.call("AddBackendServers", nil, "LoadBalancerId", lb.LoadBalancerID, "BackendServers", `[{"ServerId":"i-1","Weight":100},{"ServerId":"i-2","Weight":100}]`)
+	certificate, key := selfSigned(w.t)
+	var uploaded struct {
+		ServerCertificateID string `json:"ServerCertificateId"`
+	}
+	w.call("UploadServerCertificate", &uploaded, "ServerCertificate", certificate, "PrivateKey", key)
+	listen := func(kind string, port int, backend uint16, more ...any) {
+		w.t.Helper()
+		w.call("CreateLoadBalancer"+kind+"Listener", nil, append([]any{"LoadBalancerId", lb.LoadBalancerID, "ListenerPort", port, "BackendServerPort", backend, "Bandwidth", -1,
+			"HealthyThreshold", 2, "UnhealthyThreshold", 2}, more...)...)
+		w.call("StartLoadBalancerListener", nil, "LoadBalancerId", lb.LoadBalancerID, "ListenerPort", port, "ListenerProtocol", kind)
+	}
+	l4 := []any{"healthCheckInterval", 1, "HealthCheckConnectTimeout", 1}
+	l7 := []any{"HealthCheckInterval", 1, "HealthCheckTimeout", 1, "HealthCheck", "on", "StickySession", "off"}
+	listen("TCP", tcpPort, echo[0].Addr().Port(), l4...)
+	listen("TCP", stickyPort, echo[0].Addr().Port(), append(l4, "PersistenceTimeout", 3600, "Scheduler", "rr")...)
+	listen("HTTP", httpPort, web[0].Addr().Port(), l7...)
+	listen("HTTP", socketPort, upgrade, l7...)
+	listen("HTTPS", httpsPort, web[0].Addr().Port(), append(l7, "ServerCertificateId", uploaded.ServerCertificateID)...)
+	listen("UDP", udpPort, datagram, l4...)
+	for _, port := range []int{tcpPort, stickyPort, httpPort, socketPort, httpsPort, udpPort} {
+		testutil.Eventually(w.t, patience, fmt.Sprintf("servers of port %d to be well", port), func() bool {
+			var out struct {
+				BackendServers struct {
+					BackendServer []struct{ ServerHealthStatus string }
+				}
+			}
+			w.call("DescribeHealthStatus", &out, "LoadBalancerId", lb.LoadBalancerID, "ListenerPort", port)
+			well := 0
+			for _, s := range out.BackendServers.BackendServer {
+				if s.ServerHealthStatus == "normal" {
+					well++
+				}
+			}
+			return well == 2
+		})
+	}
+	return lb.Address, lb.LoadBalancerID
+}
+
+// moreServers adds to two hosts a UDP server, which answers a datagram with
+// itself, its name and whom it came from, and one that upgrades HTTP connections
+// to an echo. They have the same ports on both.
+func moreServers(t *testing.T, hosts ...*testutil.Server) (datagram, upgrade uint16) {
+	t.Helper()
+	for {
+		datagram, upgrade = 0, 0
+		var packets []*net.UDPConn
+		var streams []net.Listener
+		for _, h := range hosts {
+			ip := h.Addr().Addr()
+			p, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, datagram)))
+			if err != nil {
+				break
+			}
+			packets = append(packets, p)
+			datagram = p.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+			l, err := net.Listen("tcp", netip.AddrPortFrom(ip, upgrade).String())
+			if err != nil {
+				break
+			}
+			streams = append(streams, l)
+			upgrade = l.Addr().(*net.TCPAddr).AddrPort().Port()
+		}
+		if len(streams) < len(hosts) { // the port of one was taken on another
+			for _, p := range packets {
+				p.Close()
+			}
+			for _, l := range streams {
+				l.Close()
+			}
+			continue
+		}
+		for i, h := range hosts {
+			t.Cleanup(func() { packets[i].Close() })
+			go serveDatagrams(packets[i], h.ID)
+			s := &http.Server{Handler: http.HandlerFunc(serveUpgrade)}
+			t.Cleanup(func() { s.Close() })
+			go s.Serve(streams[i])
+		}
+		return datagram, upgrade
+	}
+}
+
+func serveDatagrams(c *net.UDPConn, name string) {
+	buf := make([]byte, 2048)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		_, _ = c.WriteToUDPAddrPort(fmt.Appendf(nil, "%s %s %d", buf[:n], name, from.Port()), from)
+	}
+}
+
+func serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") == "" {
+		return // a health check
+	}
+	c, rw, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	_ = rw.Flush()
+	_, _ = io.Copy(c, bufio.NewReader(rw))
+}
+
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}))
+}
