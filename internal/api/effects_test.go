@@ -59,7 +59,7 @@ var effects = []struct {
 	{"ModifyHighDefinationMonitor", "LogStore", storedOnly, "there is no log service here"},
 	{"DescribeHighDefinationMonitor", "Tags", checkedOnly, "no page says what they do"},
 
-	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, notYet},
+	{"SetLoadBalancerTCPListenerAttribute", "SynProxy", storedOnly, "on for good: servers hear of a client only after its hand-shake"},
 
 	{"UploadServerCertificate", "AliCloudCertificateId", storedOnly, "there is no certificate service here; refused without certificate and key"},
 	{"UploadServerCertificate", "AliCloudCertificateName", storedOnly, "there is no certificate service here"},

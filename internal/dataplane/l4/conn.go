@@ -35,6 +35,7 @@ type conn struct {
 	timer  loop.Timer
 	used   int64 // when data last passed; while connecting, when the try began
 	giveUp int64 // when no further server is tried; parting: when to stop waiting
+	quiet  quiet // what is known of the time since used
 	state  state
 
 	prev, next *conn // in port.conns
@@ -107,7 +108,7 @@ func (c *conn) start(m *pool.Member) {
 	if !c.watch(&c.server) || !c.watch(&c.client) {
 		return
 	}
-	c.worker().loop.Arm(&c.timer, min(c.worker().engine.connectTimeout, time.Duration(c.settings.idle)))
+	c.worker().loop.Arm(&c.timer, min(c.worker().engine.connectTimeout, time.Duration(c.settings.idle/2)))
 }
 
 // watch registers an end with the loop.
@@ -315,7 +316,7 @@ func (c *conn) Expired() {
 		if c.client.waiting || c.server.waiting {
 			c.used = now // held up by us
 		}
-		left := c.used + c.settings.idle - now
+		left := c.idle(now)
 		if left <= 0 {
 			c.reset() // the vendor's rule: a reset to both sides
 			return

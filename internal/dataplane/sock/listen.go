@@ -40,8 +40,9 @@ func (g *Group) Close() {
 }
 
 // ListenTCP opens n sockets on addr between which the kernel spreads new
-// connections (SO_REUSEPORT). Connections inherit TCP_NODELAY and SO_KEEPALIVE
-// from them. A failure to bind is a *BindError.
+// connections (SO_REUSEPORT). Connections inherit TCP_NODELAY from them; they
+// send no keep-alive probes, as every connection has an idle time. A failure to
+// bind is a *BindError.
 //
 // The first socket is bound and set listening without SO_REUSEPORT and given
 // the option only then. So an address that anybody listens on already, another
@@ -140,7 +141,6 @@ func boundSocket(addr netip.AddrPort, reusePort bool) (int, error) {
 	options := []option{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR, "SO_REUSEADDR"},
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, "TCP_NODELAY"},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, "SO_KEEPALIVE"},
 	}
 	if family == unix.AF_INET6 {
 		options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, "IPV6_V6ONLY"})

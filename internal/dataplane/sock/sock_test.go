@@ -254,11 +254,15 @@ func TestRawCalls(t *testing.T) {
 		if errno != 0 {
 			t.Fatal(errno)
 		}
-		for _, o := range [][2]int{{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE}} {
-			for _, fd := range []int{c, s} {
-				if v, err := unix.GetsockoptInt(fd, o[0], o[1]); v != 1 || err != nil {
-					t.Errorf("option %v = %d, %v", o, v, err)
-				}
+		for _, fd := range []int{c, s} {
+			if v, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); v != 1 || err != nil {
+				t.Errorf("TCP_NODELAY = %d, %v", v, err)
+			}
+			if v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE); v != 0 || err != nil {
+				t.Errorf("SO_KEEPALIVE = %d, %v", v, err)
+			}
+			if n := SegmentsIn(fd); n == 0 || n > 4 {
+				t.Errorf("%d segments of a hand-shake", n)
 			}
 		}
 		buf := make([]byte, 16)
