@@ -81,6 +81,10 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 	  done; \
 	done
 
+.PHONY: tls-audit
+tls-audit: ## let testssl.sh look at a listener of every TLS policy; takes minutes
+	$(GO) test -timeout 1h -run TestTestssl -v ./test/system -testssl
+
 .PHONY: bench
 bench: build ## cost beside HAProxy and nginx in one run, see docs/benchmarks.md
 	$(GO) run ./bench -openslb bin/openslb $(BENCHFLAGS)

@@ -294,6 +294,37 @@ func TestHandshakeEnds(t *testing.T) {
 	}
 }
 
+// TestHandshakeTime: a handshake has its time in all, however busily its client
+// goes on, and ends without a word.
+func TestHandshakeTime(t *testing.T) {
+	p := newSecureProxy(t, spec.HTTPOptions{})
+	p.e.handshakeTime = 300 * time.Millisecond
+	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 400)
+	silent, busy := p.dialPlain(), p.dialPlain()
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := 0; ; i++ {
+			if _, err := io.WriteString(busy, hello[i%len(hello):][:1]); err != nil {
+				return
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	for _, c := range []*net.TCPConn{silent, busy} {
+		if got, err := io.ReadAll(c); len(got) > 0 || isTimeout(err) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	close(stop)
+	writing.Wait()
+	eventually(t, "forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
+}
+
 // TestManyHandshakes: with fewer places than clients all are served, and those
 // that stand still hold none.
 func TestManyHandshakes(t *testing.T) {
