@@ -3,6 +3,7 @@ package l7
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,5 +233,46 @@ func TestHTTP2Failures(t *testing.T) {
 	}
 	if f := p.Facts(); f.NewConnections != 1 {
 		t.Errorf("%d connections: one failure must not end the others", f.NewConnections)
+	}
+}
+
+// counting counts what is read of it.
+type counting struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// TestHTTP2Gzip: answers are compressed as in HTTP/1.
+func TestHTTP2Gzip(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	text := prose(300_000)
+	b := answering(t, func(m *message) string { return page200("Content-Type: text/html\r\n", text) })
+	p := newHTTP2Proxy(t, spec.HTTPOptions{Gzip: true}, target(b))
+	c := p.http2Client()
+	for _, method := range []string{"GET", "HEAD"} {
+		r := p.request(method, "/", nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		resp, body := fetch(t, c, r)
+		if resp.Header.Get("Content-Encoding") != "gzip" || resp.Header.Get("Vary") != "Accept-Encoding" || resp.ContentLength > 0 {
+			t.Errorf("%s: head %v", method, resp.Header)
+		}
+		if method == "HEAD" {
+			continue
+		}
+		zr, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(zr); err != nil || string(got) != text {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
 	}
 }

@@ -184,7 +184,8 @@ func (c *Conn) Rest() {
 	k.encoded = c.encoded.b
 	c.codec, c.encoded.b = nil, nil
 	k.c, k.rd.p = nil, nil
-	if cap(k.text)+cap(k.cookies) <= 2*frameSize {
+	// A framer that met an error may wait for the rest of a head.
+	if c.err == nil && cap(k.text)+cap(k.cookies) <= 2*frameSize {
 		codecs.Put(k)
 	}
 }
