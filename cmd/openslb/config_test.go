@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Data: "/xdg/openslb", Listen: "127.0.0.1:8680", Region: "cn-hangzhou",
 		InternetPool: []netip.Prefix{netip.MustParsePrefix("127.1.0.0/17")},
 		IntranetPool: []netip.Prefix{netip.MustParsePrefix("127.1.128.0/17")},
-		DrainTimeout: 10 * time.Second, LogFormat: "auto", LogLevel: "info",
+		SourceMode:   "proxy", DrainTimeout: 10 * time.Second, LogFormat: "auto", LogLevel: "info",
 		HandoverTimeout: 30 * time.Second, HandoverDrain: time.Hour,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -30,6 +30,9 @@ type serveCmd struct {
 	ServerName   []string       `help:"Further host name or address that the API's TLS certificate is valid for." placeholder:"NAME"`
 	Quota        map[string]int `help:"Limit of the API, several joined by semicolons; -1 is no limit, 0 the default. In the file: a section quotas. Names and defaults: ${quotas}." placeholder:"NAME=N"`
 
+	SourceMode  string       `help:"Whose address servers of TCP and UDP listeners see: proxy is the node's, transparent the client's, which needs CAP_NET_ADMIN and servers that answer by way of the node; auto is transparent where the node has the right (${enum})." enum:"proxy,transparent,auto" default:"proxy"`
+	ProbeSource []netip.Addr `help:"Address of this host that health probes come from, one for each of IPv4 and IPv6 at most." placeholder:"ADDR"`
+
 	StoreEndpoints []string      `help:"Client URLs of an outside etcd; without them the node runs its own." placeholder:"URL"`
 	SealKeyFile    string        `help:"File with the key that seals secrets; seal.key in the data directory when not given." placeholder:"FILE"`
 	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s"`
@@ -96,7 +99,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		Data: c.Data, Listen: c.Listen, Dev: c.Dev, Region: c.Region,
 		InternetPool: c.InternetPool, IntranetPool: c.IntranetPool,
 		ServersFile: c.Servers, ServerNames: c.ServerName,
-		Quotas:         c.allQuotas(),
+		Quotas:     c.allQuotas(),
+		SourceMode: c.SourceMode, ProbeSources: c.ProbeSource,
 		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
 		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
 		Version: version(), Logger: logger,

@@ -30,7 +30,7 @@ type OutsideRule struct {
 // like may use.
 var leaves = []string{
 	"dataplane/balance", "dataplane/health", "dataplane/sock", "dataplane/acl",
-	"dataplane/limit", "dataplane/tlsconf", "dataplane/proxyproto",
+	"dataplane/limit", "dataplane/tlsconf", "dataplane/proxyproto", "dataplane/transparent",
 }
 
 // everything is for the packages that may know all others.
@@ -73,6 +73,7 @@ var Rules = []Rule{
 	{Package: "dataplane/limit", May: []string{"dataplane/spec"}, Why: "a leaf helper sees values only"},
 	{Package: "dataplane/tlsconf", May: []string{"dataplane/spec"}, Why: "a leaf helper sees values only"},
 	{Package: "dataplane/proxyproto", May: []string{"dataplane/spec"}, Why: "a leaf helper sees values only"},
+	{Package: "dataplane/transparent", May: []string{"dataplane/spec"}, Tests: []string{"testutil/netns", "testutil"}, Why: "a leaf helper sees values only"},
 	{Package: "dataplane/pool", May: []string{"dataplane/spec", "dataplane/balance", "dataplane/health"}, Why: "a pool picks among servers and does not know who asks"},
 	{Package: "dataplane/l4", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop"), Why: "the engines share pools and leaf helpers but never know each other"},
 	{Package: "dataplane/l7", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop", "dataplane/l7/..."), Why: "the engines share pools and leaf helpers but never know each other"},
@@ -94,6 +95,7 @@ var Rules = []Rule{
 	{Package: "test/http1", Tests: []string{"dataplane/l7", "dataplane/pool", "dataplane/spec"}, Why: "the corpus judges bytes at both ends and shares no parser with the proxy"},
 	{Package: "test/handover", Tests: []string{"node", "client", "handover", "testutil"}, Why: "processes are replaced as users do it; only the other end of the control socket is played by the test"},
 	{Package: "test/model", Tests: []string{"node", "client", "testutil"}, Why: "the model knows the published API and nothing of what is behind it"},
+	{Package: "test/netns", Tests: []string{"testutil", "testutil/netns", "node", "client", "dataplane", "dataplane/spec", "dataplane/transparent"}, Why: "the data plane is watched from other hosts, with times that the API does not allow"},
 	{Package: "test/system", Tests: []string{"node", "client", "slb", "plan", "reconcile", "store/..."}, Why: "a whole node is driven over its public port"},
 }
 
@@ -109,7 +111,7 @@ var Outside = []OutsideRule{
 	{Path: "github.com/alecthomas/kong", Only: []string{"cmd/openslb"}, Why: "flags end at main"},
 	{Path: "github.com/knadh/koanf", Only: []string{"cmd/openslb", "node"}, Why: "settings are read once, at the top"},
 	{Path: "github.com/aliyun", Tests: []string{"test/conformance", "client"}, Why: "the official SDK proves the server from outside; the product does not depend on it"},
-	{Path: "github.com/pires/go-proxyproto", Tests: []string{"dataplane/proxyproto", "dataplane/l4"}, Why: "another's reader proves the headers we write; we never read one"},
+	{Path: "github.com/pires/go-proxyproto", Tests: []string{"dataplane/proxyproto", "dataplane/l4", "test/netns"}, Why: "another's reader proves the headers we write; we never read one"},
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
 	{Path: "github.com/vishvananda", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "routes and rules of the host are changed in one place, which also takes them back"},
 	{Path: "github.com/google/nftables", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "packet filters of the host are changed in one place, which also takes them back"},

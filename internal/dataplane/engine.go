@@ -21,6 +21,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
+	"github.com/openslb/openslb/internal/dataplane/transparent"
 )
 
 // DefaultDrainTimeout is how long the requests on a frontend that was taken
@@ -38,6 +39,12 @@ type Options struct {
 	// DrainTimeout is how long requests on a frontend that was taken away may
 	// take to finish; 0: DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// Source decides which address servers of layer 4 see; nil: the node's. It is
+	// to be closed after the engine.
+	Source *transparent.Source
+	// ProbeSources are the addresses that health probes come from, one for each
+	// family at most; for a family without, the system chooses.
+	ProbeSources []netip.Addr
 	// Secret keys the cookies of sticky sessions, which live as long as it does.
 	// nil: one of the engine's own.
 	Secret []byte
@@ -94,8 +101,8 @@ func New(o Options) *Engine {
 	if e.drain <= 0 {
 		e.drain = DefaultDrainTimeout
 	}
-	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes})
-	e.engines.log, e.engines.loops, e.engines.secret = e.log, o.Loops, o.Secret
+	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes, Sources: o.ProbeSources})
+	e.engines.log, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.Loops, o.Source, o.Secret
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()
@@ -221,6 +228,9 @@ func (e *Engine) FrontendFacts() []spec.FrontendFacts {
 
 // Facts tells what was seen of the engine as a whole.
 func (e *Engine) Facts() spec.EngineFacts { return e.engines.facts() }
+
+// SourceFacts tells which address servers of layer 4 see, and why.
+func (e *Engine) SourceFacts() spec.SourceFacts { return e.engines.source.Facts() }
 
 // CanBind reports whether a frontend could listen on addr now. The error says
 // what to do about it.

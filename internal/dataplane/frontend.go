@@ -16,6 +16,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
+	"github.com/openslb/openslb/internal/dataplane/transparent"
 )
 
 // frontend is one listening port at run time.
@@ -67,6 +68,7 @@ func (e *Engine) build(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, ru
 type engines struct {
 	log    *slog.Logger
 	loops  int
+	source *transparent.Source
 	secret []byte // of sticky sessions
 	tls    *tlsconf.Builder
 	// sockets are inherited, and held is set until they may be used.
@@ -146,7 +148,7 @@ func (e *engines) layer4() (*l4.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget, Sockets: e.sockets, Held: &e.held})
+		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget, Sockets: e.sockets, Held: &e.held, Source: e.source})
 		if err != nil {
 			return nil, err
 		}

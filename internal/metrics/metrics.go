@@ -53,7 +53,7 @@ var frontendLabels = []string{labelBalancer, labelProtocol, labelPort}
 type series struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	layer int // 0: every frontend; 7: those of layer 7; udp, https: those of the protocol
+	layer int // 0: every frontend; 4 and 7: those of that layer; udp, https: those of the protocol
 	value func(*spec.FrontendFacts) uint64
 }
 
@@ -89,6 +89,7 @@ var frontends = []series{
 	frontendSeries("dropped_sent_bytes_total", "Bytes to clients that were dropped (DropTrafficTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesOut }),
 	frontendSeries("evicted_flows_total", "Flows that were ended before their time to make room for others.", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.EvictedFlows }),
 	frontendSeries("tls_handshake_failures_total", "Clients with whom no agreement on TLS was reached.", prometheus.CounterValue, https, func(f *spec.FrontendFacts) uint64 { return f.HandshakeFailures }),
+	frontendSeries("source_fallbacks_total", "Connections to servers, and flows, that have the node's address although transparent mode is in force, as the client's was taken.", prometheus.CounterValue, 4, func(f *spec.FrontendFacts) uint64 { return f.SourceFallbacks }),
 	frontendSeries("requests_total", "Requests received (Qps).", prometheus.CounterValue, 7, func(f *spec.FrontendFacts) uint64 { return f.Requests }),
 }
 
@@ -160,7 +161,7 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	labels := []string{f.ID.Instance, string(f.ID.Protocol), strconv.Itoa(int(f.ID.Port))}
 	layer7 := f.ID.Protocol == spec.HTTP || f.ID.Protocol == spec.HTTPS
 	for _, s := range frontends {
-		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == udp && f.ID.Protocol == spec.UDP || s.layer == https && f.ID.Protocol == spec.HTTPS {
+		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == 4 && !layer7 || s.layer == udp && f.ID.Protocol == spec.UDP || s.layer == https && f.ID.Protocol == spec.HTTPS {
 			out <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(s.value(f)), labels...)
 		}
 	}

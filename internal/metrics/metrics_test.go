@@ -27,7 +27,7 @@ func (f facts) Facts() spec.EngineFacts {
 
 var source = facts{
 	frontends: []spec.FrontendFacts{
-		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, Requests: 99},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, SourceFallbacks: 10, Requests: 99},
 		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8,
 			ResponseTimes: spec.Times{Count: 4, Total: 500 * time.Millisecond}, UpstreamTimes: spec.Times{Count: 3, Total: 250 * time.Millisecond}},
 	},
@@ -43,7 +43,7 @@ func TestDatagrams(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(NewCollector(facts{frontends: []spec.FrontendFacts{{
 		ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.UDP, Port: 53}, Listening: true, ActiveConnections: 1,
-		ShortConnections: 9, PacketsIn: 2, PacketsOut: 3, DropPacketsIn: 4, DropPacketsOut: 5, DropBytesIn: 6, DropBytesOut: 7, EvictedFlows: 8,
+		ShortConnections: 9, PacketsIn: 2, PacketsOut: 3, DropPacketsIn: 4, DropPacketsOut: 5, DropBytesIn: 6, DropBytesOut: 7, EvictedFlows: 8, SourceFallbacks: 9,
 	}}}))
 	families, err := r.Gather()
 	if err != nil {
@@ -60,7 +60,7 @@ func TestDatagrams(t *testing.T) {
 	want := map[string]float64{
 		"listening": 1, "active_connections": 1, "connections_total": 0, "dropped_connections_total": 0, "short_connections_total": 9, "received_bytes_total": 0, "sent_bytes_total": 0,
 		"received_packets_total": 2, "sent_packets_total": 3, "dropped_received_packets_total": 4, "dropped_sent_packets_total": 5,
-		"dropped_received_bytes_total": 6, "dropped_sent_bytes_total": 7, "evicted_flows_total": 8,
+		"dropped_received_bytes_total": 6, "dropped_sent_bytes_total": 7, "evicted_flows_total": 8, "source_fallbacks_total": 9,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("series differ (-want +got):\n%s", diff)
@@ -124,6 +124,9 @@ openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="81",protocol="http"
 # TYPE openslb_frontend_short_connections_total counter
 openslb_frontend_short_connections_total{load_balancer="lb-1",port="80",protocol="tcp"} 0
 openslb_frontend_short_connections_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_source_fallbacks_total Connections to servers, and flows, that have the node's address although transparent mode is in force, as the client's was taken.
+# TYPE openslb_frontend_source_fallbacks_total counter
+openslb_frontend_source_fallbacks_total{load_balancer="lb-1",port="80",protocol="tcp"} 10
 # HELP openslb_frontend_upstream_duration_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
 # TYPE openslb_frontend_upstream_duration_seconds summary
 openslb_frontend_upstream_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25

@@ -58,6 +58,13 @@ type Config struct {
 	// SealKeyFile holds the key that seals secrets in the store; nodes that share
 	// a store share the key. Empty: seal.key under Data. Made when it is missing.
 	SealKeyFile string
+	// SourceMode says whose address servers of TCP and UDP listeners see: proxy is
+	// the node's, transparent the client's, auto the client's where the node has the
+	// rights. Transparent fails without them. Empty: proxy.
+	SourceMode string
+	// ProbeSources are the addresses of this host that health probes come from, one
+	// for each family at most. Empty: the system chooses.
+	ProbeSources []netip.Addr
 	// Version is what the node calls itself. Empty: "devel".
 	Version string
 	// Logger takes the log. Nil: nothing is logged.

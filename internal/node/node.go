@@ -13,6 +13,7 @@ import (
 
 	"github.com/openslb/openslb/internal/api"
 	"github.com/openslb/openslb/internal/dataplane"
+	"github.com/openslb/openslb/internal/dataplane/transparent"
 	"github.com/openslb/openslb/internal/keys"
 	"github.com/openslb/openslb/internal/reconcile"
 	"github.com/openslb/openslb/internal/rpc"
@@ -35,6 +36,7 @@ type Node struct {
 	quotas      api.Quotas
 	caFile      string
 	sealer      *store.Sealer
+	source      *transparent.Source
 	engine      *dataplane.Engine
 	credentials Credentials
 	newKey      bool
@@ -90,6 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"limits", &n.below, n.raiseLimits},
 		{"data directory", &n.below, n.openData},
 		{"API port", &n.below, n.listen},
+		{"source addresses", &n.below, n.setUpSources},
 		{"seal key", &n.below, n.openSealer},
 		{"inheritance", &n.below, n.inherit},
 		{"data plane", &n.below, n.startEngine},

@@ -142,7 +142,7 @@ func TestHTTPStatusAndRequest(t *testing.T) {
 }
 
 func TestHTTPHostOfIPv6(t *testing.T) {
-	c, err := newHTTPChecker(spec.Check{})
+	c, err := newHTTPChecker(spec.Check{}, dialFrom(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,13 +166,8 @@ func TestHTTPRefusesWhatCannotBeSent(t *testing.T) {
 // answers plays a server over a pipe, inside a bubble.
 func answers(t *testing.T, c spec.Check, serve func(net.Conn)) error {
 	t.Helper()
-	checker, err := newHTTPChecker(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := checker.(*httpChecker)
 	done := make(chan struct{})
-	h.dial = func(context.Context, string, string) (net.Conn, error) {
+	h, err := newHTTPChecker(c, func(context.Context, string, netip.AddrPort) (net.Conn, error) {
 		near, far := net.Pipe()
 		go func() {
 			defer close(done)
@@ -183,6 +178,9 @@ func answers(t *testing.T, c spec.Check, serve func(net.Conn)) error {
 			}
 		}()
 		return near, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

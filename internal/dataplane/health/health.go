@@ -25,27 +25,25 @@ type Checker interface {
 }
 
 // checkers is the table of kinds. Every spec.CheckKind has a row.
-var checkers = map[spec.CheckKind]func(spec.Check) (Checker, error){
-	spec.CheckTCP:  func(spec.Check) (Checker, error) { return tcpChecker{}, nil },
+var checkers = map[spec.CheckKind]func(spec.Check, dialFunc) (Checker, error){
+	spec.CheckTCP:  func(_ spec.Check, dial dialFunc) (Checker, error) { return tcpChecker{dial}, nil },
 	spec.CheckHTTP: newHTTPChecker,
-	spec.CheckUDP:  func(c spec.Check) (Checker, error) { return udpChecker{c.Request, c.Expect}, nil },
+	spec.CheckUDP:  func(c spec.Check, dial dialFunc) (Checker, error) { return udpChecker{c.Request, c.Expect, dial}, nil },
 }
 
 // Known reports whether there is a checker of the kind.
 func Known(k spec.CheckKind) bool { return checkers[k] != nil }
 
 // NewChecker returns the checker for these settings. It refuses an unknown kind
-// and settings that cannot be sent.
-func NewChecker(c spec.Check) (Checker, error) {
+// and settings that cannot be sent. Probes come from the source of their family,
+// or from an address of the system's choice if there is none.
+func NewChecker(c spec.Check, sources ...netip.Addr) (Checker, error) {
 	build := checkers[c.Kind]
 	if build == nil {
 		return nil, fmt.Errorf("health: no check of kind %q", c.Kind)
 	}
-	return build(c)
+	return build(c, dialFrom(sources))
 }
-
-// dialer opens the connections of probes. They are too short for keep-alives.
-var dialer = net.Dialer{KeepAlive: -1}
 
 // isLocal reports whether a probe failed for want of something on this host.
 // Such a failure says nothing about the target: a node that runs out of

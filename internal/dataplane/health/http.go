@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -33,10 +32,10 @@ type httpChecker struct {
 	method, rest string // request line and headers around the Host
 	host         string
 	codes        uint8
-	dial         func(ctx context.Context, network, address string) (net.Conn, error)
+	dial         dialFunc
 }
 
-func newHTTPChecker(c spec.Check) (Checker, error) {
+func newHTTPChecker(c spec.Check, dial dialFunc) (Checker, error) {
 	for name, value := range map[string]string{"method": c.Method, "host": c.Host, "path": c.URI, "version": c.HTTPVersion} {
 		if i := strings.IndexFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
 			return nil, fmt.Errorf("health: space or control character in %s %q", name, value)
@@ -45,7 +44,7 @@ func newHTTPChecker(c spec.Check) (Checker, error) {
 	if strings.ContainsAny(c.UserAgent, "\r\n") {
 		return nil, fmt.Errorf("health: line break in user agent %q", c.UserAgent)
 	}
-	h := &httpChecker{host: c.Host, codes: cmp.Or(c.Codes, classOK), dial: dialer.DialContext}
+	h := &httpChecker{host: c.Host, codes: cmp.Or(c.Codes, classOK), dial: dial}
 	version := cmp.Or(c.HTTPVersion, "1.0")
 	h.method = cmp.Or(c.Method, "HEAD") + " " + cmp.Or(c.URI, "/") + " HTTP/" + version + "\r\nHost: "
 	h.rest = "\r\n"
@@ -73,7 +72,7 @@ func (h *httpChecker) request(target netip.AddrPort) string {
 
 // Check sends the request and judges the status.
 func (h *httpChecker) Check(ctx context.Context, target netip.AddrPort) error {
-	conn, err := h.dial(ctx, "tcp", target.String())
+	conn, err := h.dial(ctx, "tcp", target)
 	if err != nil {
 		return explain(ctx, "connect", err)
 	}

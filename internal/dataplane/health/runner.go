@@ -37,6 +37,9 @@ type Options struct {
 	// MaxConcurrent bounds the probes that run at once; 0 means 1024. Others
 	// wait, and their timeout begins when they start.
 	MaxConcurrent int
+	// Sources are the addresses that probes come from, one for each family at
+	// most; for a family without, the system chooses.
+	Sources []netip.Addr
 }
 
 // Runner makes the probes of all pools. All methods are safe for concurrent use.
@@ -65,7 +68,7 @@ func NewRunner(o Options) *Runner {
 	return &Runner{
 		log:        o.Logger,
 		slots:      make(chan struct{}, o.MaxConcurrent),
-		newChecker: NewChecker,
+		newChecker: func(c spec.Check) (Checker, error) { return NewChecker(c, o.Sources...) },
 		probes:     make(map[probeKey]*probe),
 	}
 }

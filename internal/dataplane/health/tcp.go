@@ -9,11 +9,11 @@ import (
 // tcpChecker is well when a connection opens. It ends by a reset, as the vendor
 // documents: the server's application sees no orderly close, and neither side
 // keeps the connection's remains.
-type tcpChecker struct{}
+type tcpChecker struct{ dial dialFunc }
 
 // Check opens a connection and drops it.
-func (tcpChecker) Check(ctx context.Context, target netip.AddrPort) error {
-	conn, err := dialer.DialContext(ctx, "tcp", target.String())
+func (c tcpChecker) Check(ctx context.Context, target netip.AddrPort) error {
+	conn, err := c.dial(ctx, "tcp", target)
 	if err != nil {
 		return explain(ctx, "connect", err)
 	}

@@ -13,11 +13,14 @@ import (
 // unless its host says that the port is closed (ICMP port unreachable) before
 // the time is up; a host that sends no such messages always looks well. With
 // one, exactly that answer must come. Source: the vendor's health check overview.
-type udpChecker struct{ request, expect string }
+type udpChecker struct {
+	request, expect string
+	dial            dialFunc
+}
 
 // Check sends the request and waits.
 func (u udpChecker) Check(ctx context.Context, target netip.AddrPort) error {
-	conn, err := dialer.DialContext(ctx, "udp", target.String())
+	conn, err := u.dial(ctx, "udp", target)
 	if err != nil {
 		return explain(ctx, "open", err)
 	}

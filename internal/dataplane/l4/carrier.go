@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"iter"
 	"net/netip"
 	"time"
 
@@ -20,6 +21,8 @@ type carrier struct {
 	fd     int // -1: not open
 	handle loop.Handle
 	flows  int
+	own    bool  // has the address of one client, and serves no other
+	flow   *flow // of an own carrier
 
 	first, last int8 // of the batch under way: datagrams that go through it
 }
@@ -66,6 +69,9 @@ func (p *udpPort) server(addr netip.AddrPort) *upstream {
 
 // flowOf finds the flow that a server answers through a carrier.
 func (p *udpPort) flowOf(c *carrier, from netip.AddrPort) *flow {
+	if c.own || c.fd < 0 { // connected: nobody but the server is heard
+		return c.flow
+	}
 	s := p.servers[from]
 	if s == nil || c.index >= len(s.flows) {
 		return nil
@@ -104,16 +110,24 @@ func (p *udpPort) carrierFor(s *upstream, now int64) *carrier {
 
 // add enters a flow, which has its carrier.
 func (s *upstream) add(f *flow) {
-	s.flows[f.carrier.index] = f
+	if f.carrier.own {
+		f.carrier.flow = f
+	} else {
+		s.flows[f.carrier.index] = f
+	}
 	s.active++
 	s.link(f)
 }
 
 // remove takes a flow out.
 func (s *upstream) remove(f *flow) {
-	s.flows[f.carrier.index] = nil
 	s.active--
 	s.unlink(f)
+	if f.carrier.own {
+		f.carrier.flow = nil
+		return
+	}
+	s.flows[f.carrier.index] = nil
 	s.leave(place{f.carrier.index, f.used})
 }
 
@@ -157,7 +171,32 @@ func (c *carrier) open() bool {
 	if c.fd >= 0 {
 		return true
 	}
-	e := c.port.worker.engine
+	if !c.port.takeDescriptor() {
+		return false
+	}
+	fd, err := sock.DatagramSocket(c.ipv6)
+	if err == nil && c.register(fd) {
+		return true
+	}
+	c.port.giveDescriptor()
+	return false
+}
+
+// register has the loop watch the socket, which is the carrier's from now on. If
+// that fails it is closed.
+func (c *carrier) register(fd int) bool {
+	handle, err := c.port.worker.loop.Register(fd, loop.Readable|loop.Repeat, c)
+	if err != nil {
+		sock.Close(fd)
+		return false
+	}
+	c.fd, c.handle = fd, handle
+	return true
+}
+
+// takeDescriptor sets aside what a carrier needs, if there is some left.
+func (p *udpPort) takeDescriptor() bool {
+	e := p.worker.engine
 	if !e.carriers.Take(1) {
 		return false
 	}
@@ -165,17 +204,13 @@ func (c *carrier) open() bool {
 		e.carriers.Give(1)
 		return false
 	}
-	fd, err := sock.DatagramSocket(c.ipv6)
-	if err == nil {
-		if c.handle, err = c.port.worker.loop.Register(fd, loop.Readable|loop.Repeat, c); err == nil {
-			c.fd = fd
-			return true
-		}
-		sock.Close(fd)
-	}
-	e.carriers.Give(1)
-	e.budget.Give(1)
-	return false
+	return true
+}
+
+// giveDescriptor gives that back.
+func (p *udpPort) giveDescriptor() {
+	p.worker.engine.carriers.Give(1)
+	p.worker.engine.budget.Give(1)
 }
 
 // close closes the socket if it is open.
@@ -186,8 +221,25 @@ func (c *carrier) close() {
 	c.port.worker.loop.Detach(c.handle) // another process may have the socket too
 	sock.Close(c.fd)
 	c.fd = -1
-	c.port.worker.engine.carriers.Give(1)
-	c.port.worker.engine.budget.Give(1)
+	c.port.giveDescriptor()
+}
+
+// allCarriers are the carriers with open sockets.
+func (p *udpPort) allCarriers() iter.Seq[*carrier] {
+	return func(yield func(*carrier) bool) {
+		for _, set := range p.carriers {
+			for _, c := range set {
+				if c.fd >= 0 && !yield(c) {
+					return
+				}
+			}
+		}
+		for _, f := range p.flows {
+			if f.carrier.own && !yield(f.carrier) {
+				return
+			}
+		}
+	}
 }
 
 // Ready takes in what servers answered.

@@ -48,7 +48,7 @@ func (m *Memory) Encode() ([]byte, error) {
 	for _, p := range m.Ports {
 		number(int64(len(p.Carriers)))
 		for _, c := range p.Carriers {
-			number(int64(c.Index)<<1 | bit(c.IPv6))
+			number(int64(c.Index)<<2 | bit(c.Own)<<1 | bit(c.IPv6))
 		}
 		number(int64(len(p.Flows)))
 		for i := range p.Flows {
@@ -90,7 +90,7 @@ func DecodeMemory(b []byte) (*Memory, error) {
 		var p RememberedPort
 		for range r.count(1) {
 			n := r.place()
-			p.Carriers = append(p.Carriers, RememberedCarrier{Index: n >> 1, IPv6: n&1 == 1})
+			p.Carriers = append(p.Carriers, RememberedCarrier{Index: n >> 2, Own: n&2 != 0, IPv6: n&1 != 0})
 		}
 		n := r.count(7)
 		p.Flows = make([]RememberedFlow, n)

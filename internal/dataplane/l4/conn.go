@@ -133,7 +133,7 @@ func (c *conn) watch(e *end) bool {
 func (c *conn) connect(m *pool.Member) bool {
 	for m != nil {
 		m.Acquire()
-		fd, errno := sock.Connect(m.Addr())
+		fd, errno := c.dial(m.Addr())
 		if errno == 0 {
 			c.member = m
 			c.server.fd = int32(fd)
@@ -152,6 +152,21 @@ func (c *conn) connect(m *pool.Member) bool {
 	c.port.dropped.Add(1)
 	c.reset()
 	return false
+}
+
+// dial starts to connect to a server, with the client's address where that is
+// the mode in force. Where it is taken the server gets the node's address
+// instead: a client that reaches two listeners from one port is served all the
+// same, if both send it to one server.
+func (c *conn) dial(server netip.AddrPort) (fd int, errno syscall.Errno) {
+	if c.worker().engine.source.Covers(c.source.Addr(), server.Addr()) {
+		fd, errno = sock.ConnectFrom(c.source, server)
+		if !sock.Taken(errno) {
+			return fd, errno
+		}
+		c.port.plain.Add(1)
+	}
+	return sock.Connect(server)
 }
 
 // another finds a server after m could not be reached; nil: none is left.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
+	"github.com/openslb/openslb/internal/dataplane/transparent"
 )
 
 // Options are the settings of an engine. The zero value works.
@@ -38,6 +39,9 @@ type Options struct {
 	// Held, while it is set, has new frontends take nothing in until their Resume;
 	// nil: never.
 	Held *atomic.Bool
+	// Source decides whether servers see the node's address or the client's; nil:
+	// the node's. It is to be closed after the engine.
+	Source *transparent.Source
 
 	pipes int // of each loop; for tests, 0: the loop's default
 }
@@ -54,6 +58,7 @@ type Engine struct {
 	budget         *loop.Budget
 	carriers       *loop.Budget // the part of budget that UDP may use towards servers
 	connectTimeout time.Duration
+	source         *transparent.Source
 	shortage       throttle // of log lines on missing descriptors
 	sockets        *sock.Inherited
 	held           *atomic.Bool
@@ -75,6 +80,7 @@ type worker struct {
 	loop   *loop.Loop
 	conns  loop.Slab[conn]
 	flows  loop.Slab[flow]
+	own    loop.Slab[carrier] // of one flow each
 	stash  stash
 	udp    *datagrams // made with the first UDP frontend
 }
@@ -87,6 +93,7 @@ func NewEngine(o Options) (*Engine, error) {
 		connectTimeout: o.ConnectTimeout,
 		sockets:        o.Sockets,
 		held:           o.Held,
+		source:         o.Source,
 		frontends:      make(map[closer]struct{}),
 	}
 	if e.log == nil {

@@ -50,9 +50,10 @@ func (p *udpPort) begin(s *settings, client netip.AddrPort, name *sock.Name, dat
 		p.refuse()
 		return nil
 	}
-	c := p.carrierFor(to, now)
-	if c == nil && to.evict(now) {
-		c = p.carrierFor(to, now)
+	own := p.worker.engine.source.Covers(client.Addr(), to.addr.Addr())
+	c := p.carry(client, to, own, now)
+	if c == nil && p.makeRoom(to, own, now) {
+		c = p.carry(client, to, own, now)
 	}
 	if c == nil {
 		p.refuse()
@@ -68,6 +69,9 @@ func (p *udpPort) begin(s *settings, client netip.AddrPort, name *sock.Name, dat
 	p.flows[client] = f
 	to.add(f)
 	c.flows++
+	if own && !c.own {
+		p.count.plain.Add(1)
+	}
 	p.count.active.Add(1)
 	p.count.begun.Add(1)
 	p.worker.loop.Arm(&f.timer, time.Duration(f.idle))
@@ -142,6 +146,9 @@ func (f *flow) end() {
 	f.server.remove(f)
 	if f.carrier.flows--; f.carrier.flows == 0 || f.server.active == 0 {
 		p.tidyLater()
+	}
+	if f.carrier.own {
+		p.dropOwn(f.carrier)
 	}
 	f.member.Release()
 	p.udp.limit.Leave()

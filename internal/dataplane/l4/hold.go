@@ -76,24 +76,20 @@ func (p *udpPort) hold() {
 	}
 	p.worker.loop.Detach(p.handle)
 	p.handle = 0
-	for _, set := range p.carriers {
-		for _, c := range set {
-			p.worker.loop.Detach(c.handle)
-			c.handle = 0
-		}
+	for c := range p.allCarriers() {
+		p.worker.loop.Detach(c.handle)
+		c.handle = 0
 	}
 }
 
 // openCarriers receives from servers again.
 func (p *udpPort) openCarriers() (err error) {
-	for _, set := range p.carriers {
-		for _, c := range set {
-			if c.fd < 0 || c.handle != 0 {
-				continue
-			}
-			if c.handle, err = p.worker.loop.Register(c.fd, loop.Readable|loop.Repeat, c); err != nil {
-				return err
-			}
+	for c := range p.allCarriers() {
+		if c.handle != 0 {
+			continue
+		}
+		if c.handle, err = p.worker.loop.Register(c.fd, loop.Readable|loop.Repeat, c); err != nil {
+			return err
 		}
 	}
 	return nil

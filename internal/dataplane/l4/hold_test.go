@@ -323,7 +323,7 @@ func sampleMemory() *Memory {
 		Members:  []RememberedMember{{"i-1", a, 0}, {"i-2", netip.MustParseAddrPort("[fe80::1%eth0]:443"), time.Minute}},
 		Affinity: []RememberedClient{{netip.MustParseAddr("10.0.0.1"), 1, time.Second}},
 		Ports: []RememberedPort{
-			{Carriers: []RememberedCarrier{{0, false}, {5, true}}, Flows: []RememberedFlow{{a, a, 1, 1, time.Hour, 1, 2, true}}},
+			{Carriers: []RememberedCarrier{{0, false, false}, {5, true, false}, {0, true, true}}, Flows: []RememberedFlow{{a, a, 1, 1, time.Hour, 1, 2, true}}},
 			{Flows: []RememberedFlow{}},
 		},
 	}

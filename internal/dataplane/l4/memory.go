@@ -43,6 +43,7 @@ type RememberedPort struct {
 type RememberedCarrier struct {
 	Index int
 	IPv6  bool
+	Own   bool // of one flow, with its client's address; without Index
 }
 
 // RememberedFlow is one flow.
@@ -94,14 +95,10 @@ func (u *UDP) Remember() (*Memory, []int) {
 
 func (p *udpPort) remember(out *RememberedPort, places *memberPlaces) (fds []int) {
 	at := make(map[*carrier]int)
-	for _, set := range p.carriers {
-		for _, c := range set {
-			if c.fd >= 0 {
-				at[c] = len(out.Carriers)
-				out.Carriers = append(out.Carriers, RememberedCarrier{c.index, c.ipv6})
-				fds = append(fds, c.fd)
-			}
-		}
+	for c := range p.allCarriers() {
+		at[c] = len(out.Carriers)
+		out.Carriers = append(out.Carriers, RememberedCarrier{c.index, c.ipv6, c.own})
+		fds = append(fds, c.fd)
 	}
 	now := p.worker.loop.Now()
 	out.Flows = make([]RememberedFlow, 0, len(p.flows))
@@ -218,6 +215,11 @@ func (p *udpPort) recall(m *RememberedPort, fds []int, members []*pool.Member) (
 			lost++
 		}
 	}
+	for _, c := range carriers {
+		if c != nil && c.own && c.flow == nil {
+			p.dropOwn(c)
+		}
+	}
 	for _, s := range p.servers { // what is free rests, as if just left
 		for i, f := range s.flows {
 			if f == nil {
@@ -234,6 +236,9 @@ func (p *udpPort) recallCarrier(m RememberedCarrier, fd int) *carrier {
 	set := &p.carriers[0]
 	if m.IPv6 {
 		set = &p.carriers[1]
+	}
+	if m.Own {
+		return p.recallOwn(m, fd)
 	}
 	e := p.worker.engine
 	if m.Index < flowsMost && (m.Index >= len(*set) || (*set)[m.Index].fd < 0) && e.carriers.Take(1) {
@@ -255,11 +260,18 @@ func (p *udpPort) recallFlow(r *RememberedFlow, c *carrier, m *pool.Member, now 
 		return false
 	}
 	to := p.server(r.Server)
-	for c.index >= len(to.flows) {
-		to.flows = append(to.flows, nil)
-	}
-	if to.flows[c.index] != nil {
-		return false
+	if c.own {
+		// Without the mode in force nobody brings the answers here.
+		if c.flow != nil || !p.worker.engine.source.Covers(r.Client.Addr(), r.Server.Addr()) {
+			return false
+		}
+	} else {
+		for c.index >= len(to.flows) {
+			to.flows = append(to.flows, nil)
+		}
+		if to.flows[c.index] != nil {
+			return false
+		}
 	}
 	f := p.worker.flows.Get()
 	*f = flow{

@@ -48,6 +48,7 @@ type port struct {
 	accepted atomic.Uint64
 	dropped  atomic.Uint64
 	short    atomic.Uint64 // those of dropped for which there was no room
+	plain    atomic.Uint64 // connections for which the client's address was taken
 	bytesIn  atomic.Uint64
 	bytesOut atomic.Uint64
 	_        [64]byte

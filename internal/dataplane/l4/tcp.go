@@ -54,6 +54,7 @@ func (t *TCP) Facts() spec.FrontendFacts {
 		f.NewConnections += p.accepted.Load()
 		f.DropConnections += p.dropped.Load()
 		f.ShortConnections += p.short.Load()
+		f.SourceFallbacks += p.plain.Load()
 		f.BytesIn += p.bytesIn.Load()
 		f.BytesOut += p.bytesOut.Load()
 	}

@@ -56,6 +56,7 @@ func (u *UDP) Facts() spec.FrontendFacts {
 		f.DropConnections += c.refused.Load()
 		f.ShortConnections += c.short.Load()
 		f.EvictedFlows += c.evicted.Load()
+		f.SourceFallbacks += c.plain.Load()
 		f.PacketsIn += c.in.packets.Load()
 		f.BytesIn += c.in.bytes.Load()
 		f.PacketsOut += c.out.packets.Load()

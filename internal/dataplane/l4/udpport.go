@@ -35,6 +35,7 @@ type udpPort struct {
 	// carriers are the sockets towards servers, for IPv4 and IPv6. The places are
 	// kept when sockets are closed.
 	carriers [2][]*carrier
+	own      int // carriers of one flow each
 	most     struct{ flows, carriers int }
 	tidying  loop.Timer
 
@@ -49,6 +50,7 @@ type udpCounters struct {
 	refused         atomic.Uint64 // datagrams that would have begun a flow
 	short           atomic.Uint64 // those of refused for which there was no room
 	evicted         atomic.Uint64
+	plain           atomic.Uint64 // flows for which the client's address was taken
 	in, out         traffic
 	dropIn, dropOut traffic
 	_               [64]byte

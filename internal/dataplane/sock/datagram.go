@@ -180,7 +180,7 @@ func (o *Outgoing) Send(fd int, failed func(i int, errno syscall.Errno)) {
 		switch {
 		case e == 0 && r > 0:
 			at += int(r)
-		case e == unix.EINTR:
+		case e == unix.EINTR, e == unix.ECONNREFUSED: // the latter is about one sent before, which this call took note of
 		default: // it was the first of them
 			failed(at, e)
 			at++

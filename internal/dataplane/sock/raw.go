@@ -64,33 +64,7 @@ func Accept(fd int) (conn int, remote netip.AddrPort, errno syscall.Errno) {
 // than 0 means that there is no socket; with 0 the outcome shows when the socket
 // turns writable (see Error).
 func Connect(addr netip.AddrPort) (fd int, errno syscall.Errno) {
-	ip := addr.Addr()
-	if ip.Is4In6() {
-		ip = ip.Unmap()
-	}
-	family := unix.AF_INET6
-	if ip.Is4() {
-		family = unix.AF_INET
-	}
-	s, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if e != 0 {
-		return -1, e
-	}
-	if family == unix.AF_INET {
-		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(addr.Port()), Addr: ip.As4()}
-		_, _, e = syscall.RawSyscall(unix.SYS_CONNECT, s, uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
-	} else {
-		sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: networkOrder(addr.Port()), Addr: ip.As16()}
-		if zone := ip.Zone(); zone != "" {
-			sa.Scope_id = zoneID(zone)
-		}
-		_, _, e = syscall.RawSyscall(unix.SYS_CONNECT, s, uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
-	}
-	if e != 0 && e != unix.EINPROGRESS && e != unix.EINTR { // interrupted: it goes on all the same
-		Close(int(s))
-		return -1, e
-	}
-	return int(s), 0
+	return connect(unix.SOCK_STREAM, nil, addr)
 }
 
 // Error takes the pending error off a socket: the outcome of Connect.

@@ -229,6 +229,9 @@ type FrontendFacts struct {
 	// EvictedFlows counts UDP flows that were ended before their time to make
 	// room for others.
 	EvictedFlows uint64
+	// SourceFallbacks counts connections to servers and flows that have the node's
+	// address though transparent mode is in force, as the client's was taken.
+	SourceFallbacks uint64
 
 	Requests  uint64    // L7
 	Status    [6]uint64 // L7: answers to clients by class; [0] is "other"

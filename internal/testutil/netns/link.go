@@ -22,6 +22,12 @@ func Join(a *NS, nameA string, b *NS, nameB string) {
 	}
 	a.Up(nameA)
 	b.Up(nameB)
+	// One of them may outlive the test, and the kernel clears up the other later.
+	a.t.Cleanup(func() {
+		if err := a.links.LinkDel(pair); err != nil {
+			a.t.Errorf("part %s and %s: %v", a.Name, b.Name, err)
+		}
+	})
 }
 
 // Up sets an interface up.
@@ -54,7 +60,7 @@ func (n *NS) Address(link string, prefixes ...string) {
 		if addr.IP.To4() == nil {
 			addr.Flags = unix.IFA_F_NODAD
 		}
-		if err := n.links.AddrAdd(l, addr); err != nil {
+		if err := n.links.AddrReplace(l, addr); err != nil {
 			n.t.Fatalf("namespace %s: add %s to %s: %v", n.Name, text, link, err)
 		}
 	}
