@@ -11,16 +11,20 @@ import (
 	"github.com/openslb/openslb/internal/node"
 )
 
+// program is the path of the file that this process was started from. Asked
+// later, the system would tell where that file is by then, and not what has come
+// in its place.
+var program, programError = os.Executable()
+
 // startSuccessor starts the program anew, from the file it was started from,
 // which may be another one by now, to take over from this process. If it fails
 // this process goes on.
 func startSuccessor(s streams, logger *slog.Logger) {
-	path, err := os.Executable()
-	if err != nil {
-		logger.Error("cannot replace this process", "error", err)
+	if programError != nil {
+		logger.Error("cannot replace this process", "error", programError)
 		return
 	}
-	cmd := exec.Command(path, os.Args[1:]...)
+	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), "OPENSLB_TAKE_OVER=true")
 	cmd.Stdout, cmd.Stderr = s.out, s.err
@@ -28,7 +32,7 @@ func startSuccessor(s streams, logger *slog.Logger) {
 		logger.Error("cannot replace this process", "error", err)
 		return
 	}
-	logger.Info("started a process to take over", "process", cmd.Process.Pid, "program", path)
+	logger.Info("started a process to take over", "process", cmd.Process.Pid, "program", program)
 	go func() {
 		// It outlives this process unless it fails.
 		if err := cmd.Wait(); err != nil {

@@ -51,7 +51,7 @@ const (
 	// restoreTimeout bounds the opening of the store after a handover that failed.
 	restoreTimeout = 30 * time.Second
 	// endTimeout is how long a new process that has failed may take to end.
-	endTimeout = 5 * time.Second
+	endTimeout = time.Second
 )
 
 func message(k handover.Kind, body any, fds ...int) (handover.Message, error) {

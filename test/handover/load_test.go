@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,6 +43,8 @@ func (w *world) load(ip netip.Addr, id string) *load {
 	l.keep("new TCP connections", 3, func() (func() error, func()) { return newConnections(at(tcpPort)), func() {} })
 	l.keep("persistence", 1, func() (func() error, func()) { return persistent(at(stickyPort)), func() {} })
 	l.keep("HTTPS", 2, func() (func() error, func()) { return secure(at(httpsPort)) })
+	l.keep("HTTP/2", 2, func() (func() error, func()) { return multiplexed(at(httpsPort)) })
+	l.keep("HTTP/2 stream", 1, func() (func() error, func()) { return streamed(w.t, at(streamPort)) })
 	l.keep("WebSocket", 2, func() (func() error, func()) { return upgraded(w.t, at(socketPort)) })
 	l.keep("UDP", 4, func() (func() error, func()) { return flow(w.t, at(udpPort)) })
 	l.keep("API calls on new connections", 1, func() (func() error, func()) {
@@ -185,6 +188,56 @@ func secure(at netip.AddrPort) (func() error, func()) {
 			c.Close()
 		}
 	}
+}
+
+func http2Client() (*http.Client, func()) {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "test"}, ForceAttemptHTTP2: true}
+	return &http.Client{Transport: tr}, tr.CloseIdleConnections
+}
+
+// multiplexed makes requests on one connection, or on another when the balancer
+// says so. The client sends a request anew if and only if the balancer has said
+// that it did not take it up.
+func multiplexed(at netip.AddrPort) (func() error, func()) {
+	c, end := http2Client()
+	return func() error {
+		r, err := http.NewRequest(http.MethodPost, "https://"+at.String()+"/", strings.NewReader("some text"))
+		if err != nil {
+			return err
+		}
+		answer, err := c.Do(r)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			return err
+		}
+		if answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
+			return fmt.Errorf("%s %s", answer.Proto, answer.Status)
+		}
+		return nil
+	}, end
+}
+
+// streamed reads one answer that does not end.
+func streamed(t *testing.T, at netip.AddrPort) (func() error, func()) {
+	t.Helper()
+	c, end := http2Client()
+	answer, err := c.Get("https://" + at.String() + "/stream")
+	if err != nil || answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
+		t.Fatalf("begin a stream: %+v, %v", answer, err)
+	}
+	r := bufio.NewReader(answer.Body)
+	n := 0
+	return func() error {
+		line, err := r.ReadString('\n')
+		if err != nil || line != fmt.Sprintln(n) {
+			return fmt.Errorf("%q instead of %d, %w", line, n, err)
+		}
+		n++
+		return nil
+	}, func() { answer.Body.Close(); end() }
 }
 
 // upgraded exchanges bytes on one connection that was upgraded.

@@ -24,31 +24,33 @@ import (
 
 const patience = 60 * time.Second
 
-// build builds the program, with the race detector if the test has it. The
+// workshop is a directory for the program, which all tests use.
+var workshop string
+
+// build builds the program once, with the race detector if the test has it. The
 // sources of main are opened here as well: the test cache does not know that the
 // outcome depends on them.
-func build(t *testing.T) string {
-	t.Helper()
+var build = sync.OnceValues(func() (string, error) {
 	main := filepath.Join("..", "..", "cmd", "openslb")
 	files, err := filepath.Glob(filepath.Join(main, "*.go"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no sources in %s: %v", main, err)
+		return "", fmt.Errorf("no sources in %s: %w", main, err)
 	}
 	for _, f := range files {
 		if _, err := os.ReadFile(f); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	bin := filepath.Join(t.TempDir(), "openslb")
+	bin := filepath.Join(workshop, "openslb")
 	args := []string{"build", "-o", bin}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
 	if out, err := exec.Command("go", append(args, "./"+main)...).CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}
-	return bin
-}
+	return bin, nil
+})
 
 // world is one data directory and the processes that serve it in turn.
 type world struct {
@@ -96,7 +98,16 @@ func (l *lines) String() string {
 
 func newWorld(t *testing.T, flags ...string) *world {
 	t.Helper()
-	w := &world{t: t, bin: build(t), data: t.TempDir(), log: &lines{}}
+	built, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A test may put another program in the place of its own.
+	bin := filepath.Join(t.TempDir(), "openslb")
+	if err := os.Link(built, bin); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, bin: bin, data: t.TempDir(), log: &lines{}}
 	w.flags = append([]string{"serve", "--dev", "--data", w.data, "--listen", "127.0.0.1:0", "--internet-pool", testutil.AddressPool(t).String(), "--log-format", "json"}, flags...)
 	t.Cleanup(func() {
 		w.end()
@@ -125,9 +136,12 @@ type started struct {
 // start runs the program. All it writes goes to the log of the world.
 func (w *world) start(more ...string) *started { return w.run(w.bin, append(w.flags, more...)...) }
 
-func (w *world) run(program string, args ...string) *started {
+func (w *world) run(program string, args ...string) *started { return w.runIn(nil, program, args...) }
+
+func (w *world) runIn(environment []string, program string, args ...string) *started {
 	w.t.Helper()
 	p := &started{Cmd: exec.Command(program, args...), done: make(chan struct{})}
+	p.Env = append(os.Environ(), environment...)
 	r, out, err := os.Pipe()
 	if err != nil {
 		w.t.Fatal(err)

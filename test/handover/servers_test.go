@@ -22,7 +22,7 @@ import (
 
 // The ports that the listeners of the test have.
 const (
-	tcpPort, httpPort, httpsPort, udpPort, socketPort, stickyPort = 7001, 7002, 7003, 7004, 7005, 7006
+	tcpPort, httpPort, httpsPort, udpPort, socketPort, stickyPort, streamPort = 7001, 7002, 7003, 7004, 7005, 7006, 7007
 )
 
 // balance makes one balancer with a listener of every kind and two servers. Its
@@ -59,8 +59,9 @@ func (w *world) balance() (ip netip.Addr, id string) {
 	listen("HTTP", httpPort, web[0].Addr().Port(), l7...)
 	listen("HTTP", socketPort, upgrade, l7...)
 	listen("HTTPS", httpsPort, web[0].Addr().Port(), append(l7, "ServerCertificateId", uploaded.ServerCertificateID)...)
+	listen("HTTPS", streamPort, upgrade, append(l7, "ServerCertificateId", uploaded.ServerCertificateID)...)
 	listen("UDP", udpPort, datagram, l4...)
-	for _, port := range []int{tcpPort, stickyPort, httpPort, socketPort, httpsPort, udpPort} {
+	for _, port := range []int{tcpPort, stickyPort, httpPort, socketPort, httpsPort, streamPort, udpPort} {
 		testutil.Eventually(w.t, patience, fmt.Sprintf("servers of port %d to be well", port), func() bool {
 			var out struct {
 				BackendServers struct {
@@ -82,7 +83,7 @@ func (w *world) balance() (ip netip.Addr, id string) {
 
 // moreServers adds to two hosts a UDP server, which answers a datagram with
 // itself, its name and whom it came from, and one that upgrades HTTP connections
-// to an echo. They have the same ports on both.
+// to an echo, or answers without end. They have the same ports on both.
 func moreServers(t *testing.T, hosts ...*testutil.Server) (datagram, upgrade uint16) {
 	t.Helper()
 	for {
@@ -136,7 +137,16 @@ func serveDatagrams(c *net.UDPConn, name string) {
 }
 
 func serveUpgrade(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Upgrade") == "" {
+	switch {
+	case r.URL.Path == "/stream":
+		for n := 0; ; n++ {
+			if _, err := fmt.Fprintln(w, n); err != nil || r.Context().Err() != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+	case r.Header.Get("Upgrade") == "":
 		return // a health check
 	}
 	c, rw, err := w.(http.Hijacker).Hijack()

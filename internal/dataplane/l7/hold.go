@@ -37,10 +37,16 @@ func (h *HTTP) Sockets() []int {
 }
 
 // Leave closes the sockets. Connections go on, to the end of their next answer,
-// or as long as they may be idle: a client may be sending a request just now.
+// or as long as they may be idle: a client may be sending a request just now. An
+// HTTP/2 client can be told to go elsewhere without losing one.
 func (h *HTTP) Leave() {
 	h.leaving.Store(true)
 	h.stopAccepting()
+	h.each(func(c *conn) {
+		if hc := c.http2.Load(); hc != nil {
+			hc.leave()
+		}
+	})
 }
 
 func (h *HTTP) stopAccepting() {

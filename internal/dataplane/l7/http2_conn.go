@@ -49,8 +49,8 @@ func (c *conn) serveHTTP2() {
 	c.http2.Store(hc)
 	c.rtimer.armIdle(http2Idle)
 	hc.flush()
-	if c.h.closing.Load() {
-		hc.leave() // Close may have looked just before
+	if c.h.ends() {
+		hc.leave() // Close or Leave may have looked just before
 	}
 	defer hc.end()
 	for c.rc.Read(hc.turnFn) != nil {
