@@ -9,15 +9,16 @@ import (
 // Table is an immutable, ordered map from key to resource. The resources in it
 // are shared by all readers and must not be changed. The zero Table is empty.
 type Table[T any] struct {
-	tree *iradix.Tree[row[T]]
+	tree *iradix.Tree[row]
 }
 
 // row keeps the key as a string, so that walking a table allocates nothing, and
 // the revision, so that a transaction needs no read of the store to know what
-// it has read.
-type row[T any] struct {
+// it has read. It is the same type for all tables: a tree for each kind of
+// resource would be compiled anew in every package that reads a State.
+type row struct {
 	key      string
-	value    *T
+	value    any // *T
 	revision int64
 }
 
@@ -27,7 +28,10 @@ func (t Table[T]) Get(key string) (*T, bool) {
 		return nil, false
 	}
 	r, ok := t.tree.Get([]byte(key))
-	return r.value, ok
+	if !ok {
+		return nil, false
+	}
+	return r.value.(*T), true
 }
 
 // RevisionOf is the revision that last wrote the resource; 0 when the key is
@@ -57,8 +61,8 @@ func (t Table[T]) Prefix(prefix string) iter.Seq2[string, *T] {
 		if t.tree == nil {
 			return
 		}
-		t.tree.Root().WalkPrefix([]byte(prefix), func(_ []byte, r row[T]) bool {
-			return !yield(r.key, r.value)
+		t.tree.Root().WalkPrefix([]byte(prefix), func(_ []byte, r row) bool {
+			return !yield(r.key, r.value.(*T))
 		})
 	}
 }
@@ -70,7 +74,7 @@ func (t Table[T]) Revisions() iter.Seq2[string, int64] {
 		if t.tree == nil {
 			return
 		}
-		t.tree.Root().Walk(func(_ []byte, r row[T]) bool {
+		t.tree.Root().Walk(func(_ []byte, r row) bool {
 			return !yield(r.key, r.revision)
 		})
 	}
@@ -83,9 +87,9 @@ func (t Table[T]) With(key string, v *T) Table[T] { return t.WithAt(key, v, 0) }
 func (t Table[T]) WithAt(key string, v *T, revision int64) Table[T] {
 	tree := t.tree
 	if tree == nil {
-		tree = iradix.New[row[T]]()
+		tree = iradix.New[row]()
 	}
-	tree, _, _ = tree.Insert([]byte(key), row[T]{key, v, revision})
+	tree, _, _ = tree.Insert([]byte(key), row{key, v, revision})
 	return Table[T]{tree}
 }
 
