@@ -18,7 +18,8 @@
 // without waiting; an answer goes back the same way. A connection owns memory
 // only for what has to wait: a head that has not come whole, requests behind the
 // one under way, an answer the client does not take. An idle one is some 300
-// bytes and a registration. Where a request is more than a head and a body that
+// bytes and a registration. Long bodies that go as they are move from socket to
+// socket within the kernel. Where a request is more than a head and a body that
 // came with it (uploads, Expect, tunnels), the connection moves to a goroutine
 // with all that was read of it, and stays there; so it does with the server's
 // connection when an answer begins that is to be compressed, which would keep
@@ -29,9 +30,9 @@
 // They are kept per member and used again. Before a connection is used it is
 // read once without waiting: a server that closed it, or sent something
 // nobody asked for, is found out before a byte of the request is sent, and
-// another connection is taken. The loop driver leaves that out for a request that
-// may be repeated if the connection was read a moment ago. A request is sent a second time, on a fresh
-// connection and only once, when a kept connection ended without a byte of an
+// another connection is taken. For a request that may be repeated the loop driver
+// takes its events for it: nothing had come when the turn began. A request is sent
+// a second time, on a fresh connection and only once, when a kept connection ended without a byte of an
 // answer and either nothing of the request was sent or its method is idempotent
 // and it has no body. A failed connect moves on to another server.
 //

@@ -172,11 +172,11 @@ func (x *loopExchange) deliver(b *block) bool {
 
 // pass moves one block of the body. It is false when x must be left alone.
 func (x *loopExchange) pass() bool {
+	if x.splices() {
+		return x.passSpliced()
+	}
 	b := x.r.block
 	room := b[headRoom : len(b)-tailRoom]
-	if x.framing == h1.Length {
-		room = room[:min(x.left, int64(len(room)))]
-	}
 	n, errno, some := x.recv(room)
 	if !some {
 		return true
@@ -206,7 +206,6 @@ func (x *loopExchange) pass() bool {
 // slow client. It is false when x must be left alone.
 func (x *loopExchange) transmit(b *block, from, to int) bool {
 	if x.done {
-		x.c.port.count.upstream.took(x.r.loop.Now() - x.began)
 		x.settle()
 	}
 	n, errno := 0, syscall.Errno(0)
@@ -240,6 +239,7 @@ func (x *loopExchange) transmit(b *block, from, to int) bool {
 
 // settle keeps or closes the connection to a server that has said all.
 func (x *loopExchange) settle() {
+	x.c.port.count.upstream.took(x.r.loop.Now() - x.began)
 	switch {
 	case x.s == nil:
 	case x.reusable && !x.s.ending && !x.s.readable:
@@ -278,6 +278,12 @@ func (x *loopExchange) sendBytes(p []byte) bool {
 
 // flush goes on after the client had no room, and then with the server.
 func (x *loopExchange) flush() {
+	if x.pipe != nil {
+		if x.drain() {
+			x.pull()
+		}
+		return
+	}
 	n, errno := sock.Send(int(x.c.fd), x.b[x.from:x.to])
 	if errno == syscall.EAGAIN {
 		return

@@ -48,11 +48,12 @@ type loopExchange struct {
 	from, to int
 
 	pending answer // of our own, that waits for bandwidth; status 0: none
+	large
 }
 
 // paused tells whether the client has to take something before the server is
 // read again.
-func (x *loopExchange) paused() bool { return x.to > x.from }
+func (x *loopExchange) paused() bool { return x.to > x.from || x.pipe != nil }
 
 // begin handles the request that is in, head and body.
 func (c *loopClient) begin(req *h1.Request, in []byte) {
@@ -138,9 +139,9 @@ func (x *loopExchange) connect() bool {
 			break
 		}
 		// It is read first: one that has something to say before it is asked, its
-		// end included, is of no use. What was read empty a moment ago need not be
-		// read again, if the request can be repeated should it have ended since.
-		if x.replayable && x.r.loop.Now()-s.since < keptFresh || s.quiet() {
+		// end included, is of no use. If the request can be repeated should it have
+		// ended since, it is enough that nothing had come when the turn began.
+		if x.replayable && s.restful() || s.quiet() {
 			n, errno := sock.Send(int(s.fd), x.out)
 			if errno == 0 || errno == syscall.EAGAIN {
 				x.kept = true

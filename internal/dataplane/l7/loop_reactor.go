@@ -109,7 +109,7 @@ type reactor struct {
 const maxIdleExchanges = 256
 
 func newReactor(e *Engine, budget *loop.Budget) (*reactor, error) {
-	l, err := loop.New(loop.Options{Logger: e.log, Budget: budget, Pipes: -1})
+	l, err := loop.New(loop.Options{Logger: e.log, Budget: budget})
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +157,7 @@ func (r *reactor) freeExchange(x *loopExchange) {
 	if x.b != nil {
 		putBlock(x.b)
 	}
+	x.freePipe()
 	out := x.out[:0]
 	if cap(out) > 4*workSize {
 		out = nil

@@ -101,6 +101,13 @@ func (s *loopServer) watchWritable() {
 	_ = s.r.loop.Modify(s.handle, loop.Readable|loop.Writable|loop.PeerClosed)
 }
 
+// restful tells whether nothing had come when the loop last looked, the end
+// included. It was read empty a moment ago, or its events tell.
+func (s *loopServer) restful() bool {
+	l := s.r.loop
+	return l.Now()-s.since < keptFresh || !l.Due(s.handle)
+}
+
 // quiet tells whether nothing has come, the end included.
 func (s *loopServer) quiet() bool {
 	_, errno := sock.Recv(int(s.fd), s.r.peek[:])

@@ -107,6 +107,22 @@ func (l *Loop) Again(handle Handle, events Events) {
 	l.again = append(l.again, readiness{handle, events})
 }
 
+// Due reports whether an event of a descriptor is still to be told in this turn.
+// If not, nothing had happened to it when the turn began.
+func (l *Loop) Due(handle Handle) bool {
+	for i := l.next; i < l.ready; i++ {
+		if ev := &l.events[i]; handleOf(ev) == handle {
+			return true
+		}
+	}
+	return false
+}
+
+// handleOf finds out whose event it is.
+func handleOf(ev *unix.EpollEvent) Handle {
+	return Handle(uint64(uint32(ev.Pad))<<32 | uint64(uint32(ev.Fd)))
+}
+
 // slot finds the place of a valid handle; nil for any other.
 func (l *Loop) slot(handle Handle) *slot {
 	i := uint32(handle)

@@ -244,7 +244,7 @@ func (l *Loop) turn() (finished bool) {
 	for l.next < l.ready {
 		ev := &l.events[l.next]
 		l.next++
-		l.dispatch(Handle(uint64(uint32(ev.Pad))<<32|uint64(uint32(ev.Fd))), Events(ev.Events))
+		l.dispatch(handleOf(ev), Events(ev.Events))
 	}
 	for l.ran < len(l.running) {
 		r := l.running[l.ran]

@@ -422,3 +422,57 @@ func BenchmarkWake(b *testing.B) {
 		<-done
 	}
 }
+
+// dueAsker asks whether another's event is still to be told.
+type dueAsker struct {
+	l     *Loop
+	other Handle
+	got   []bool
+}
+
+func (d *dueAsker) Ready(Events) { d.got = append(d.got, d.l.Due(d.other)) }
+func (*dueAsker) Abort()         {}
+
+// TestDue: of two descriptors that become ready together the one that is told
+// first learns that the other's event is due, and the other that none is.
+func TestDue(t *testing.T) {
+	l, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var fds [2]int
+	var writers [2]int
+	for i := range fds {
+		var pair [2]int
+		if err := unix.Pipe2(pair[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		fds[i], writers[i] = pair[0], pair[1]
+		defer unix.Close(pair[0])
+		defer unix.Close(pair[1])
+	}
+	a, b := &dueAsker{l: l}, &dueAsker{l: l}
+	l.Do(func() {
+		b.other, _ = l.Register(fds[0], Readable, a)
+		a.other, _ = l.Register(fds[1], Readable, b)
+		for _, w := range writers { // both are ready before the loop looks again
+			if _, err := unix.Write(w, []byte("x")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		done := false
+		l.Do(func() { done = len(a.got) == 1 && len(b.got) == 1 })
+		if done {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("events are missing")
+		}
+	}
+	if !a.got[0] || b.got[0] {
+		t.Errorf("the first: %v, the second: %v", a.got, b.got)
+	}
+}

@@ -31,8 +31,11 @@ type Pipe struct {
 // Fill moves what src has, up to an inner limit, into the pipe. n is 0 with
 // errno 0 at end of stream. EAGAIN says that src has nothing now, or that the
 // pipe is full if it holds anything.
-func (p *Pipe) Fill(src int) (n int, errno syscall.Errno) {
-	n, errno = splice(src, p.w, spliceMost)
+func (p *Pipe) Fill(src int) (n int, errno syscall.Errno) { return p.FillUpTo(src, spliceMost) }
+
+// FillUpTo is Fill for at most so many bytes, which must be more than none.
+func (p *Pipe) FillUpTo(src int, most int64) (n int, errno syscall.Errno) {
+	n, errno = splice(src, p.w, int(min(most, spliceMost)))
 	p.Held += n
 	return n, errno
 }
