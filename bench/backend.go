@@ -35,14 +35,20 @@ type backendConn struct {
 	role      role
 	streaming bool
 	held      []byte // an incomplete request head
+	left      []byte // of an answer that did not fit
 }
 
 var (
-	bodyBytes  = strings.Repeat("x", 100)
-	answer     = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" + bodyBytes)
-	headAnswer = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n")
-	headEnd    = []byte("\r\n\r\n")
+	answer     = answerOf(100)
+	headAnswer = answer[:len(answer)-100]
+	// sized are the answers to those who ask for a size by their path.
+	sized   = map[string][]byte{"/1024": answerOf(1 << 10), "/16384": answerOf(16 << 10), "/1048576": answerOf(1 << 20)}
+	headEnd = []byte("\r\n\r\n")
 )
+
+func answerOf(size int) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+}
 
 // runBackend serves until its parent ends it, after printing its addresses.
 func runBackend() error {
@@ -142,6 +148,9 @@ func (b *backend) event(fd int, events uint32) bool {
 	if c.streaming && events&unix.EPOLLOUT != 0 {
 		return b.stream(fd)
 	}
+	if len(c.left) > 0 {
+		return b.goOn(fd, c)
+	}
 	n, err := unix.Read(fd, b.buf)
 	if n <= 0 {
 		return err == unix.EAGAIN || err == unix.EINTR
@@ -164,6 +173,18 @@ func (b *backend) stream(fd int) bool {
 	return err == nil || err == unix.EAGAIN
 }
 
+// goOn writes more of a long answer.
+func (b *backend) goOn(fd int, c *backendConn) bool {
+	n, err := unix.Write(fd, c.left)
+	if err != nil {
+		return err == unix.EAGAIN
+	}
+	if c.left = c.left[n:]; len(c.left) > 0 {
+		return true
+	}
+	return b.poller.change(fd, unix.EPOLLIN) == nil
+}
+
 // answer handles one or more request heads; requests here have no body.
 func (b *backend) answer(fd int, c *backendConn, in []byte) bool {
 	if len(c.held) > 0 {
@@ -181,11 +202,18 @@ func (b *backend) answer(fd int, c *backendConn, in []byte) bool {
 		if bytes.HasPrefix(head, []byte("HEAD ")) {
 			out = headAnswer
 		}
+		first, _, _ := bytes.Cut(head, []byte("\r\n"))
+		if path := bytes.Fields(first); len(path) > 1 && sized[string(path[1])] != nil {
+			out = sized[string(path[1])]
+		}
 		n, err := unix.Write(fd, out)
-		if err != nil || n != len(out) {
+		if err != nil {
 			return false
 		}
-		first, _, _ := bytes.Cut(head, []byte("\r\n"))
+		if n < len(out) { // nobody asks again before it has all
+			c.left = out[n:]
+			return b.poller.change(fd, unix.EPOLLOUT) == nil
+		}
 		if bytes.HasSuffix(first, []byte("HTTP/1.0")) || bytes.Contains(head, []byte("onnection: close")) {
 			return false
 		}

@@ -35,6 +35,8 @@ func TestLoadAgainstBackends(t *testing.T) {
 	}{
 		{"keep-alive", loadJob{Mode: httpKeep, Addr: at(b.addrs.HTTP), Conns: 8}},
 		{"new connections", loadJob{Mode: httpNew, Addr: at(b.addrs.HTTP), Conns: 8}},
+		{"1 KB", loadJob{Mode: httpKeep, Addr: at(b.addrs.HTTP), Conns: 8, Size: 1 << 10}},
+		{"1 MB", loadJob{Mode: httpKeep, Addr: at(b.addrs.HTTP), Conns: 2, Size: 1 << 20}},
 		{"paced", loadJob{Mode: httpKeep, Addr: at(b.addrs.HTTP), Conns: 8, Rate: 1000}},
 		{"tcp new", loadJob{Mode: tcpNew, Addr: at(b.addrs.Echo), Conns: 8}},
 		{"tcp exchange", loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 8}},

@@ -25,6 +25,12 @@ const (
 	tcpEcho  loadMode = "tcp-echo"  // exchange after exchange on one connection
 	tcpBulk  loadMode = "tcp-bulk"  // ask once, then swallow
 	udpEcho  loadMode = "udp-echo"  // exchange after exchange from one port
+
+	// Over TLS 1.3.
+
+	httpsKeep   loadMode = "https-keep"   // requests on one connection, then on another that resumes its session
+	httpsNew    loadMode = "https-new"    // a full handshake for each request
+	httpsResume loadMode = "https-resume" // a resumed handshake for each request
 )
 
 // loadJob is handed to the load helper.
@@ -32,6 +38,7 @@ type loadJob struct {
 	Mode     loadMode
 	Addr     netip.AddrPort
 	Conns    int
+	Size     int // of the body to ask for; 0: a hundred bytes
 	Rate     int // operations per second; 0: closed loop
 	Warm     time.Duration
 	Duration time.Duration
@@ -94,6 +101,10 @@ func runLoad(job loadJob) error {
 	if job.Conns < 1 || job.Conns > 9000 {
 		return fmt.Errorf("%d connections are out of bounds", job.Conns)
 	}
+	switch job.Mode {
+	case httpsKeep, httpsNew, httpsResume:
+		return runTLSLoad(job)
+	}
 	p, err := newPoller()
 	if err != nil {
 		return err
@@ -102,6 +113,9 @@ func runLoad(job loadJob) error {
 	switch job.Mode {
 	case httpKeep:
 		l.message = keepRequest
+		if job.Size > 0 {
+			l.message = bytes.Replace(keepRequest, []byte("/bench"), fmt.Appendf(nil, "/%d", job.Size), 1)
+		}
 	case httpNew:
 		l.message = lastRequest
 	case tcpNew, tcpEcho, tcpBulk, udpEcho:

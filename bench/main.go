@@ -39,6 +39,8 @@ type settings struct {
 	proxyCPU  int
 	loadCPU   int
 	raw       bool
+
+	certificate *certificate // set by run
 }
 
 func main() {
@@ -52,8 +54,8 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.DurationVar(&s.duration, "duration", 1200*time.Millisecond, "measured time of each scenario in a round")
 	flag.DurationVar(&s.warm, "warm", 300*time.Millisecond, "time before it that does not count")
-	flag.IntVar(&s.idle, "idle", 2000, "idle connections for the memory scenarios, at most 8000")
-	flag.IntVar(&s.rate, "rate", 10000, "requests a second of the steady scenario")
+	flag.IntVar(&s.idle, "idle", 2000, "idle connections for the memory scenarios, at most 9000")
+	flag.IntVar(&s.rate, "rate", 10000, "requests a second of the scenario l7-steady")
 	flag.IntVar(&s.retries, "retries", 1, "how often a measurement is repeated that others on the machine have disturbed")
 	flag.IntVar(&s.proxyCPU, "proxy-cpu", 0, "core of the proxy")
 	flag.IntVar(&s.loadCPU, "load-cpu", 1, "core of load and backends")
@@ -90,8 +92,8 @@ func child(role string, args []string) int {
 }
 
 func run(ctx context.Context, s settings) error {
-	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 8000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
-		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-8000, rate 1-100000, retries 0-10")
+	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 9000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
+		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-9000, rate 1-100000, retries 0-10")
 	}
 	chosen, err := chooseScenarios(s)
 	if err != nil {
@@ -103,6 +105,9 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer os.RemoveAll(dir)
 
+	if s.certificate, err = newCertificate(dir); err != nil {
+		return err
+	}
 	backend, err := startBackend(ctx, s)
 	if err != nil {
 		return fmt.Errorf("start backends: %w", err)

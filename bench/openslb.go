@@ -18,10 +18,11 @@ import (
 // The ports of the balancer under test; its address is its own, so that any
 // port is free.
 const (
-	openslbHTTP = 18080
-	openslbEcho = 18081
-	openslbBulk = 18082
-	openslbUDP  = 18083
+	openslbHTTP  = 18080
+	openslbEcho  = 18081
+	openslbBulk  = 18082
+	openslbUDP   = 18083
+	openslbHTTPS = 18084
 )
 
 // startOpenSLB runs the real binary with a store of its own and sets it up
@@ -45,7 +46,7 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 	if err := launch(ctx, s, p, netip.MustParseAddrPort(api)); err != nil {
 		return p, err
 	}
-	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou"}, hosts: b.Hosts}
+	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou"}, hosts: b.Hosts, certificate: s.certificate}
 	if err := c.balancer(ctx, p, b); err != nil {
 		return p, fmt.Errorf("set up: %w; the node says: %s", err, p.log)
 	}
@@ -56,6 +57,8 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 type setup struct {
 	client client.Client
 	hosts  []netip.Addr
+
+	certificate *certificate
 }
 
 func (c *setup) call(ctx context.Context, version, action string, params map[string]string, out any) error {
@@ -71,7 +74,7 @@ func (c *setup) slb(ctx context.Context, action string, params map[string]string
 	return c.call(ctx, "2014-05-15", action, params, out)
 }
 
-// balancer makes one instance with four listeners over both backends and waits
+// balancer makes one instance with five listeners over both backends and waits
 // until every server is healthy on every listener.
 func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 	type entry struct {
@@ -93,6 +96,12 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 	if err := c.slb(ctx, "CreateLoadBalancer", map[string]string{"AddressType": "internet"}, &made); err != nil {
 		return err
 	}
+	var uploaded struct {
+		ServerCertificateID string `json:"ServerCertificateId"`
+	}
+	if err := c.slb(ctx, "UploadServerCertificate", map[string]string{"ServerCertificate": c.certificate.cert, "PrivateKey": c.certificate.key}, &uploaded); err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		kind        string
 		port        int
@@ -101,6 +110,7 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 		into        *netip.AddrPort
 	}{
 		{"HTTP", openslbHTTP, b.HTTP, "60", &p.http},
+		{"HTTPS", openslbHTTPS, b.HTTP, "60", &p.https},
 		{"TCP", openslbEcho, b.Echo, "", &p.tcp},
 		{"TCP", openslbBulk, b.Bulk, "", &p.bulk},
 		{"UDP", openslbUDP, b.Echo, "", &p.udp},
@@ -109,7 +119,10 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 			"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port),
 			"BackendServerPort": strconv.Itoa(int(l.backend)), "Bandwidth": "-1",
 		}
-		if l.kind == "HTTP" {
+		if l.kind == "HTTPS" {
+			params["ServerCertificateId"], params["TLSCipherPolicy"] = uploaded.ServerCertificateID, "tls_cipher_policy_1_2_strict_with_1_3"
+		}
+		if l.kind == "HTTP" || l.kind == "HTTPS" {
 			params["HealthCheck"], params["StickySession"], params["IdleTimeout"] = "on", "off", l.idleTimeout
 		}
 		if l.kind == "UDP" { // by silence it would take half a minute
@@ -133,7 +146,7 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 	if err := c.slb(ctx, "AddBackendServers", add, nil); err != nil {
 		return err
 	}
-	return c.healthy(ctx, made.LoadBalancerID, 4*len(entries))
+	return c.healthy(ctx, made.LoadBalancerID, 5*len(entries))
 }
 
 // healthy waits until count rows of the health status are normal.

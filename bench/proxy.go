@@ -21,9 +21,9 @@ type proxy struct {
 	version string
 	cmd     *exec.Cmd
 	log     *logTail
-	// http, tcp, bulk and udp are where it takes traffic for the backends of that
+	// http, https, tcp, bulk and udp are where it takes traffic for the backends of that
 	// kind; an invalid address means that it cannot.
-	http, tcp, bulk, udp netip.AddrPort
+	http, https, tcp, bulk, udp netip.AddrPort
 	// atRest is the memory before any traffic, in bytes.
 	atRest int64
 }
@@ -138,8 +138,9 @@ func version(path string, args ...string) string {
 
 const haproxyConfig = `global
     nbthread 1
-    maxconn 8500
+    maxconn 9500
     maxpipes 64
+    ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
     timeout connect 5s
     timeout client 900s
@@ -148,6 +149,7 @@ defaults
 frontend web
     mode http
     bind %[1]s:%[2]d
+    bind %[1]s:%[8]d ssl crt %[9]s
     option forwardfor
     default_backend web
 frontend echo
@@ -178,7 +180,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		return nil, err
 	}
 	const host = "127.0.4.1"
-	ports, err := freePorts(host, 3)
+	ports, err := freePorts(host, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -190,19 +192,20 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		return out.String()
 	}
 	file := filepath.Join(dir, "haproxy.cfg")
-	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk))
+	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk), ports[3], s.certificate.file)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	addr := netip.MustParseAddr(host)
 	p := &proxy{
 		name: "haproxy", version: version(path, "-v"),
-		cmd:  exec.CommandContext(ctx, path, "-f", file, "-db"),
-		http: netip.AddrPortFrom(addr, ports[0]),
-		tcp:  netip.AddrPortFrom(addr, ports[1]),
-		bulk: netip.AddrPortFrom(addr, ports[2]),
+		cmd:   exec.CommandContext(ctx, path, "-f", file, "-db"),
+		http:  netip.AddrPortFrom(addr, ports[0]),
+		https: netip.AddrPortFrom(addr, ports[3]),
+		tcp:   netip.AddrPortFrom(addr, ports[1]),
+		bulk:  netip.AddrPortFrom(addr, ports[2]),
 	}
-	return p, launch(ctx, s, p, p.http, p.tcp, p.bulk)
+	return p, launch(ctx, s, p, p.http, p.https, p.tcp, p.bulk)
 }
 
 const nginxConfig = `%[1]sdaemon off;
@@ -226,6 +229,11 @@ http {
     }
     server {
         listen %[3]s:%[4]d;
+        listen %[3]s:%[7]d ssl;
+        ssl_certificate %[8]s;
+        ssl_certificate_key %[8]s;
+        ssl_protocols TLSv1.3;
+        ssl_session_cache shared:tls:8m;
         location / {
             proxy_pass http://web;
             proxy_http_version 1.1;
@@ -254,7 +262,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return nil, err
 	}
 	const host = "127.0.4.2"
-	ports, err := freePorts(host, 4)
+	ports, err := freePorts(host, 5)
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +274,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return out.String()
 	}
 	addr := netip.MustParseAddr(host)
-	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0])}
-	ready := []netip.AddrPort{p.http}
+	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4])}
+	ready := []netip.AddrPort{p.http, p.https}
 	load, stream := "", ""
 	if module := streamModule(); module != "" {
 		load = "load_module " + module + ";\n"
@@ -280,7 +288,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		load += "user root;\n" // the temporary directory is ours alone
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream)
+	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

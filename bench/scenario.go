@@ -13,23 +13,36 @@ type scenario struct {
 	title string
 	mode  loadMode
 	conns int
-	rate  bool    // paced at settings.rate instead of as fast as answers come
+	size  int     // of the body asked for; 0: a hundred bytes
+	rate  int     // paced at so many a second instead of as fast as answers come; paced: at settings.rate
 	idle  bool    // memory of idle connections instead of CPU
 	unit  string  // of the figure
 	per   float64 // operations that make one unit of the figure
 }
 
+// paced stands for the rate of the settings.
+const paced = -1
+
 // The figure is CPU microseconds per operation, except for bulk (CPU seconds per
 // GB) and idle (bytes per connection).
 var scenarios = []scenario{
 	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
+	{name: "l7-1k", title: "HTTP keep-alive, 64 connections, bodies of 1 KB", mode: httpKeep, conns: 64, size: 1 << 10, unit: "CPU µs/request", per: 1},
+	{name: "l7-16k", title: "HTTP keep-alive, 64 connections, bodies of 16 KB", mode: httpKeep, conns: 64, size: 16 << 10, unit: "CPU µs/request", per: 1},
+	{name: "l7-1m", title: "HTTP keep-alive, 8 connections, bodies of 1 MB", mode: httpKeep, conns: 8, size: 1 << 20, unit: "CPU µs/request", per: 1},
 	{name: "l7-newconn", title: "HTTP, a new client connection for each request", mode: httpNew, conns: 32, unit: "CPU µs/request", per: 1},
-	{name: "l7-steady", title: "HTTP keep-alive at a steady rate", mode: httpKeep, conns: 64, rate: true, unit: "CPU µs/request", per: 1},
+	{name: "l7-steady", title: "HTTP keep-alive at a steady rate (-rate)", mode: httpKeep, conns: 64, rate: paced, unit: "CPU µs/request", per: 1},
+	{name: "l7-steady-5k", title: "HTTP keep-alive at 5,000 requests a second", mode: httpKeep, conns: 64, rate: 5000, unit: "CPU µs/request", per: 1},
+	{name: "l7-steady-25k", title: "HTTP keep-alive at 25,000 requests a second", mode: httpKeep, conns: 64, rate: 25000, unit: "CPU µs/request", per: 1},
+	{name: "https-keepalive", title: "HTTPS (TLS 1.3, P-256), 32 connections, 99 requests on each, then a resumed session", mode: httpsKeep, conns: 32, unit: "CPU µs/request", per: 1},
+	{name: "https-full", title: "HTTPS, a full handshake for each request", mode: httpsNew, conns: 16, unit: "CPU µs/handshake", per: 1},
+	{name: "https-resumed", title: "HTTPS, a resumed handshake for each request", mode: httpsResume, conns: 16, unit: "CPU µs/handshake", per: 1},
 	{name: "tcp-newconn", title: "TCP, new connection with one 64 B exchange", mode: tcpNew, conns: 32, unit: "CPU µs/connection", per: 1},
 	{name: "tcp-exchange", title: "TCP, 64 B exchange on 64 open connections", mode: tcpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
 	{name: "tcp-bulk", title: "TCP, bulk from server to client, 4 connections", mode: tcpBulk, conns: 4, unit: "CPU s/GB", per: 1e9},
 	{name: "udp-exchange", title: "UDP, 64 B exchange on 64 flows", mode: udpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
 	{name: "l7-idle", title: "HTTP, idle keep-alive connections", mode: httpKeep, idle: true, unit: "bytes/connection"},
+	{name: "https-idle", title: "HTTPS, idle keep-alive connections", mode: httpsKeep, idle: true, unit: "bytes/connection"},
 	{name: "tcp-idle", title: "TCP, idle connections", mode: tcpEcho, idle: true, unit: "bytes/connection"},
 }
 
@@ -97,14 +110,16 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		target = p.tcp
 	case tcpBulk:
 		target = p.bulk
+	case httpsKeep, httpsNew, httpsResume:
+		target = p.https
 	case udpEcho:
 		target = p.udp
 	}
 	if !target.IsValid() {
 		return measurement{}, fmt.Errorf("not offered by this proxy")
 	}
-	job := loadJob{Mode: sc.mode, Addr: target, Conns: sc.conns, Warm: s.warm, Duration: s.duration}
-	if sc.rate {
+	job := loadJob{Mode: sc.mode, Addr: target, Conns: sc.conns, Size: sc.size, Rate: sc.rate, Warm: s.warm, Duration: s.duration}
+	if sc.rate == paced {
 		job.Rate = s.rate
 	}
 	if sc.idle {
