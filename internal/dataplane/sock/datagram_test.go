@@ -105,6 +105,77 @@ func TestSendSkipsWhatFails(t *testing.T) {
 	}
 }
 
+// Datagrams that are joined on their way arrive as they were, and in order.
+func TestSendJoinsAndCuts(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		from, to, name := pair(t, addr)
+		_, other, second := pair(t, addr)
+		a, b := NameOf(name), NameOf(second)
+		out, in := NewOutgoing(32), NewBatch(32)
+		var want, wantOther []string
+		add := func(dst *Name, head, body string) {
+			out.Add(dst, []byte(head), []byte(body))
+			if dst == &a {
+				want = append(want, head+body)
+			} else {
+				wantOther = append(wantOther, head+body)
+			}
+		}
+		full := strings.Repeat("f", 1200)
+		for i := range 5 {
+			add(&a, "head", strings.Repeat(string(rune('a'+i)), 1200))
+		}
+		add(&a, "", "the short last one")
+		add(&a, "", "a short one of its own")
+		add(&a, "", full)
+		add(&b, "", full)
+		add(&a, "", full)
+		add(&a, "", "")
+		add(&a, "", strings.Repeat("l", 9000))
+		add(&a, "", strings.Repeat("l", 9000))
+		if n := out.pack(0); n != 8 {
+			t.Errorf("%d messages", n)
+		}
+		out.Send(from, func(i int, errno syscall.Errno) { t.Errorf("datagram %d: %v", i, errno) })
+		for _, at := range []struct {
+			fd   int
+			want []string
+		}{{to, want}, {other, wantOther}} {
+			n, errno := in.Receive(at.fd, 0)
+			if n != len(at.want) || errno != 0 {
+				t.Fatalf("%s: %d arrived, %v", addr, n, errno)
+			}
+			for i := range n {
+				if got := string(in.Data(i)); got != at.want[i] {
+					t.Errorf("%s: datagram %d is %.30q of %d bytes", addr, i, got, len(got))
+				}
+			}
+		}
+	}
+}
+
+// Where the kernel will not cut, the datagrams go one by one.
+func TestSendWithoutJoining(t *testing.T) {
+	from, to, name := pair(t, "127.0.0.1:0")
+	// Without checksums a socket cannot cut.
+	if err := unix.SetsockoptInt(from, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+		t.Fatal(err)
+	}
+	dst, out, in := NameOf(name), NewOutgoing(8), NewBatch(16)
+	for round := range 2 {
+		for range 8 {
+			out.Add(&dst, nil, []byte("eight bytes"))
+		}
+		out.Send(from, func(i int, errno syscall.Errno) { t.Errorf("datagram %d: %v", i, errno) })
+		if n, _ := in.Receive(to, 0); n != 8 {
+			t.Errorf("%d arrived", n)
+		}
+		if want := joinRest - round; out.resting != want {
+			t.Errorf("resting for %d calls, want %d", out.resting, want)
+		}
+	}
+}
+
 func TestUDPErrorsSayWhatToDo(t *testing.T) {
 	_, _, name := pair(t, "127.0.0.1:0")
 	if _, err := ListenUDP(name, 2); err == nil || !strings.Contains(err.Error(), "ss -lunp") {
