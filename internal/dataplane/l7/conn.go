@@ -11,6 +11,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // maxRequests is how many requests one client connection may carry, as the
@@ -51,7 +52,7 @@ type conn struct {
 	todo     todo
 	refusal  error
 	requests int
-	began    int64 // of the request, by clock; 0: it could not be read
+	began    int64 // of the request, by loop.Clock; 0: it could not be read
 	taken    int   // bytes in w that passed the limit on a loop
 	idleFor  time.Duration
 	linger   bool // the client may still be sending: close gently
@@ -312,7 +313,7 @@ func (c *conn) answer(a *answer) error {
 	c.last = true
 	err := c.deliver(w.head)
 	if err == nil && c.began != 0 {
-		c.count.response.took(clock() - c.began)
+		c.count.response.took(loop.Clock() - c.began)
 	}
 	return err
 }

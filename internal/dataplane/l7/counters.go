@@ -36,11 +36,6 @@ func (t *times) sum(f *spec.Times) {
 	f.Total += time.Duration(t.nanoseconds.Load())
 }
 
-var epoch = time.Now()
-
-// clock is the time in nanoseconds for differences; event loops have one of their
-// own, which is cheaper.
-func clock() int64 { return int64(time.Since(epoch)) }
 
 // answered counts one answer to a client; fromServer is the server's status, 0
 // if no server answered.

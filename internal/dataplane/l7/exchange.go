@@ -3,6 +3,7 @@ package l7
 import (
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // exchange handles the request in the buffer. Its body is the bytes behind the
@@ -12,7 +13,7 @@ func (c *conn) exchange(up *upload, body int) bool {
 	w, s := c.w, c.h.snap.Load()
 	req := &w.req
 	c.requests++
-	c.began = clock()
+	c.began = loop.Clock()
 	if c.h.in.Limited() {
 		c.awaitRequest(up, body)
 	}

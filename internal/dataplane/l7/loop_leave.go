@@ -56,6 +56,7 @@ type handed struct {
 	have       int
 	minor      uint8
 	persistent bool
+	began      int64
 }
 
 // drop gives up all that goes along.
@@ -80,7 +81,7 @@ func (x *loopExchange) coding(b *block) policy.Coding {
 // handOver has a goroutine go on with the exchange, whose answer's head is in b.
 func (x *loopExchange) handOver(b *block) {
 	r, c, s := x.r, x.c, x.s
-	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, minor: x.minor, persistent: x.persistent}
+	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, minor: x.minor, persistent: x.persistent, began: x.began}
 	if b == r.block {
 		r.yieldBlock()
 	}
@@ -108,7 +109,7 @@ func (c *conn) resume() bool {
 	u.askFn = u.tryAsk
 	u.rtimer.arm(t.plan.Timeout)
 	c.current.Store(u)
-	c.gzip, c.reserved = true, true
+	c.gzip, c.reserved, c.began = true, true, t.began
 	c.w.req.Reset()
 	c.w.req.Minor, c.w.req.Persistent = t.minor, t.persistent
 	result := c.passAnswer(u, t.b, t.have, &t.plan, nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
@@ -103,7 +104,7 @@ func (r *relay) finish(err error, reusable *bool) error {
 		r.released = true
 	}
 	if err == nil {
-		r.c.count.response.took(clock() - r.c.began)
+		r.c.count.response.took(loop.Clock() - r.c.began)
 	}
 	return err
 }
@@ -111,7 +112,7 @@ func (r *relay) finish(err error, reusable *bool) error {
 // serverDone notes how long the server took, once it has said all.
 func (r *relay) serverDone() {
 	if r.done {
-		r.c.count.upstream.took(clock() - r.c.began)
+		r.c.count.upstream.took(loop.Clock() - r.c.began)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +86,23 @@ func TestHandshakeFailures(t *testing.T) {
 		_, _ = io.ReadAll(c)
 	}
 	eventually(t, "failures counted", func() bool { return p.Facts().HandshakeFailures == 3 })
+}
+
+// TestTimesOfHandedOver: an exchange that changes drivers is timed from its
+// beginning, not from that of the process.
+func TestTimesOfHandedOver(t *testing.T) {
+	b := answering(t, func(*message) string {
+		return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2000\r\n\r\n" + strings.Repeat("x", 2000)
+	})
+	p := newProxy(t, spec.HTTPOptions{Gzip: true}, target(b))
+	began := time.Now()
+	c := p.dial()
+	c.send("GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+	if m := c.read(); len(m.header("Content-Encoding")) != 1 {
+		t.Fatalf("not compressed: %s", m.head)
+	}
+	eventually(t, "answer counted", func() bool { return p.Facts().ResponseTimes.Count == 1 })
+	if f := p.Facts(); f.UpstreamTimes.Count != 1 || f.ResponseTimes.Total > time.Since(began)+time.Second {
+		t.Errorf("facts %+v", f)
+	}
 }

@@ -119,7 +119,7 @@ func New(o Options) (*Loop, error) {
 	if err := l.open(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
-	l.now = monotonic()
+	l.now = Clock()
 	l.wheel.init(l.now)
 	raw, err := l.epoll.SyscallConn()
 	if err != nil {
@@ -204,10 +204,10 @@ func (l *Loop) Close() {
 // run works until nothing is left to do. True says that the loop is to end,
 // false that it is to be called again when the epoll descriptor is ready.
 func (l *Loop) run() bool {
-	l.yielded = monotonic()
+	l.yielded = Clock()
 	for {
 		l.ready, l.next = l.poll(), 0
-		l.now = monotonic()
+		l.now = Clock()
 		l.running, l.again, l.ran = l.again, l.running[:0], 0
 		if l.ready == 0 && len(l.running) == 0 && l.now < l.wheel.due {
 			if l.stopping() {
@@ -221,7 +221,7 @@ func (l *Loop) run() bool {
 		}
 		if l.now-l.yielded > yieldAfter {
 			runtime.Gosched()
-			l.yielded = monotonic()
+			l.yielded = Clock()
 		}
 	}
 }
@@ -316,4 +316,5 @@ func (l *Loop) poll() int {
 
 var start = time.Now()
 
-func monotonic() int64 { return int64(time.Since(start)) }
+// Clock is the time of Now, read anew.
+func Clock() int64 { return int64(time.Since(start)) }
