@@ -19,6 +19,7 @@ type cli struct {
 	Quickstart quickstartCmd `cmd:"" help:"See it work: a node, four sample servers and the main API calls, in some seconds."`
 	Call       callCmd       `cmd:"" help:"Sign and send any action of the API and print the answer."`
 	Server     serverCmd     `cmd:"" help:"Manage the register of servers."`
+	Node       nodeCmd       `cmd:"" help:"Show what the node knows of itself."`
 	Key        keyCmd        `cmd:"" help:"Manage access keys."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Help       helpCmd       `cmd:"" help:"Explain a command."`

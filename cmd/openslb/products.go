@@ -19,7 +19,9 @@ var products = []product{
 	{"OpenSLB", "2026-11-01", []string{
 		"RegisterServer", "ModifyServer", "SetServerStatus", "DeregisterServer", "DescribeServers",
 		"CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
+		"DescribeNode", "DescribeMetrics",
 	}},
+	{"Cms", "2019-01-01", []string{"DescribeMetricList", "DescribeMetricLast", "DescribeMetricMetaList"}},
 	{"Sts", "2015-04-01", []string{"GetCallerIdentity"}},
 	{"Location", "2015-06-12", []string{"DescribeEndpoints"}},
 	{"Vpc", "2016-04-28", []string{"DescribeVSwitchAttributes"}},

@@ -16,6 +16,8 @@ type Config struct {
 	Store   *store.Store
 	Applier Applier
 	Facts   Facts
+	// Metrics are figures over time. nil: there are none.
+	Metrics Metrics
 	Keys    KeyManager
 	Binder  Binder
 	// Sealer encrypts private keys of certificates. Without one none can be
@@ -55,6 +57,17 @@ type Facts interface {
 	// ServerHealth lists the servers of the instance as each of its listeners
 	// sees them.
 	ServerHealth(id slb.LoadBalancerID) []slb.ServerHealth
+	// Node tells about the node that answers.
+	Node() slb.NodeFacts
+}
+
+// Metrics are figures of the data plane over time.
+type Metrics interface {
+	// Metrics lists all figures, in the order of the vendor's page.
+	Metrics() []slb.Metric
+	// MetricPoints answers with the periods that are over, by beginning and then by
+	// listener.
+	MetricPoints(q slb.MetricQuery) []slb.MetricPoint
 }
 
 // Binder tells whether a listener of a protocol could run at an address and port

@@ -105,6 +105,16 @@ var goldens = []golden{
 	{"UpdateAccessKey", withKeys, []params{{"UserAccessKeyId", "key1", "Status", "Inactive"}, {"UserAccessKeyId", "key2", "Status", "Inactive"}}},
 	{"DeleteAccessKey", withKeys, []params{{"UserAccessKeyId", "key1"}, {"UserAccessKeyId", "key2"}}},
 
+	{"DescribeNode", nil, []params{{}}},
+	{"DescribeMetrics", withListeners, []params{{"LoadBalancerId", "LB"}, {"LoadBalancerId", "LB", "ListenerPort", "80"}, {"LoadBalancerId", "lb-none"}}},
+	{"DescribeMetricList", withListeners, []params{
+		{"Namespace", "acs_slb_dashboard", "MetricName", "Qps", "Dimensions", `[{"instanceId":"$LB","port":"80"}]`},
+		{"Namespace", "acs_slb_dashboard", "MetricName", "InstanceQps", "Dimensions", `{"instanceId":"$LB"}`},
+		{"Namespace", "acs_ecs_dashboard", "MetricName", "Qps"},
+	}},
+	{"DescribeMetricLast", withListeners, []params{{"Namespace", "acs_slb_dashboard", "MetricName", "Qps", "Dimensions", `[{"instanceId":"$LB"}]`}}},
+	{"DescribeMetricMetaList", nil, []params{{"Namespace", "acs_slb_dashboard"}, {"MetricName", "Rt"}}},
+
 	{"GetCallerIdentity", nil, []params{{}}},
 	{"DescribeEndpoints", nil, []params{{"Id", "cn-hangzhou", "ServiceCode", "slb", "Type", "openAPI"}}},
 	{"DescribeVSwitchAttributes", nil, []params{{"VSwitchId", "vsw-2zexyz", "RegionId", "cn-hangzhou"}}},

@@ -67,7 +67,9 @@ func (s *Server) Products() []rpc.Product {
 		{Name: "OpenSLB", Version: "2026-11-01", Actions: join(
 			s.serverActions(),
 			s.accessKeyActions(),
+			s.nodeActions(),
 		)},
+		{Name: "Cms", Version: "2019-01-01", Actions: s.cmsActions()},
 		{Name: "Sts", Version: "2015-04-01", Actions: s.stsActions()},
 		{Name: "Location", Version: "2015-06-12", Actions: s.locationActions()},
 		{Name: "Vpc", Version: "2016-04-28", Actions: s.vpcActions()},

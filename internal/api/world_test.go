@@ -50,7 +50,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		applier: &fakeApplier{}, facts: &fakeFacts{}, binder: &fakeBinder{}, clock: &fakeClock{},
 	}
 	cfg := Config{
-		Store: st, Applier: w.applier, Facts: w.facts, Binder: w.binder, Keys: &fakeKeys{store: st, clock: w.clock},
+		Store: st, Applier: w.applier, Facts: w.facts, Metrics: w.facts, Binder: w.binder, Keys: &fakeKeys{store: st, clock: w.clock},
 		Now: w.clock.Now, AllowForeignENI: true, Sealer: testSealer(),
 	}
 	for _, c := range change {
@@ -107,9 +107,45 @@ func (a *fakeApplier) last() int64 {
 	return a.waited[len(a.waited)-1]
 }
 
-type fakeFacts struct{ rows []slb.ServerHealth }
+type fakeFacts struct {
+	rows  []slb.ServerHealth
+	asked []slb.MetricQuery
+}
 
 func (f *fakeFacts) ServerHealth(slb.LoadBalancerID) []slb.ServerHealth { return f.rows }
+
+func (f *fakeFacts) Node() slb.NodeFacts {
+	return slb.NodeFacts{Version: "1.2.3", StartedAt: (&fakeClock{}).Now().Add(-90 * time.Second), Revision: 7, ConnectionBudget: 1000, DescriptorsInUse: 5,
+		DescriptorLimit: 900, DescriptorShortages: 3, Loops: 2, SourceAddress: slb.Mode{Mode: "proxy", Reason: "no rights"}, AccessLog: slb.Mode{Mode: "off", Reason: "not asked for"}}
+}
+
+// Metrics are some of the figures that a node has.
+func (f *fakeFacts) Metrics() []slb.Metric {
+	return []slb.Metric{{Name: "Qps", Unit: "count/s", Description: "Requests."}, {Name: "InstanceQps", Unit: "count/s", Description: "Requests.", OfInstance: true}}
+}
+
+// MetricPoints is one point of each minute, whose average is its number.
+func (f *fakeFacts) MetricPoints(q slb.MetricQuery) []slb.MetricPoint {
+	f.asked = append(f.asked, q)
+	var out []slb.MetricPoint
+	end := (&fakeClock{}).Now()
+	for t := end.Add(-3 * time.Minute); t.Before(end); t = t.Add(q.Period) {
+		for _, port := range []uint16{80, 443} {
+			p := slb.MetricPoint{Begin: t, Instance: q.Instance, Port: port, Protocol: slb.HTTP, Address: netip.MustParseAddr("127.1.0.1"), Minimum: 0.5, Average: float64(len(out)), Maximum: 9}
+			if !t.After(q.After) || t.After(q.To) || q.Port != 0 && q.Port != port {
+				continue
+			}
+			if q.Name == "InstanceQps" {
+				if port == 443 {
+					continue
+				}
+				p.Port, p.Protocol = 0, ""
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // fakeBinder refuses the ports in refused and notes what it was asked.
 type fakeBinder struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane"
 	"github.com/openslb/openslb/internal/dataplane/transparent"
 	"github.com/openslb/openslb/internal/keys"
+	"github.com/openslb/openslb/internal/metrics"
 	"github.com/openslb/openslb/internal/reconcile"
 	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/store"
@@ -38,6 +39,8 @@ type Node struct {
 	sealer      *store.Sealer
 	source      *transparent.Source
 	engine      *dataplane.Engine
+	history     *metrics.History
+	startedAt   time.Time
 	credentials Credentials
 	newKey      bool
 
@@ -79,8 +82,8 @@ const abandonTimeout = 5 * time.Second
 // store held before is in the traffic. ctx bounds the start alone.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
-	n := &Node{cfg: cfg, log: cfg.Logger, pid: os.Getpid(), gate: newAPIGate(), failed: make(chan struct{}), replaced: make(chan struct{})}
 	begun := time.Now()
+	n := &Node{cfg: cfg, log: cfg.Logger, startedAt: begun, pid: os.Getpid(), gate: newAPIGate(), failed: make(chan struct{}), replaced: make(chan struct{})}
 	// The order matters: what fails for an outside reason fails before the slow
 	// store starts, and everything stands below what uses it.
 	steps := []struct {

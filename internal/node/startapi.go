@@ -52,6 +52,7 @@ func (n *Node) handler() http.Handler {
 		Store:   n.store,
 		Applier: n.reconciler,
 		Facts:   facts{n},
+		Metrics: facts{n},
 		Keys:    n.keys,
 		Binder:  binder{n},
 		Sealer:  n.sealer,

@@ -6,7 +6,6 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane"
 	"github.com/openslb/openslb/internal/dataplane/spec"
-	"github.com/openslb/openslb/internal/plan"
 	"github.com/openslb/openslb/internal/reconcile"
 	"github.com/openslb/openslb/internal/slb"
 )
@@ -33,7 +32,11 @@ func (n *Node) unseal(id string, sealed []byte) ([]byte, error) {
 func (n *Node) startReconciler(ctx context.Context) error {
 	n.reconciler = reconcile.New(n.store, n.engine, n.log.With("part", "reconcile"))
 	n.goes("reconciler", n.reconciler.Run)
-	return n.reconciler.WaitApplied(ctx, n.store.State().Revision)
+	if err := n.reconciler.WaitApplied(ctx, n.store.State().Revision); err != nil {
+		return err
+	}
+	n.startHistory()
+	return nil
 }
 
 // binder answers the API's question whether a listener could start.
@@ -42,12 +45,4 @@ type binder struct{ n *Node }
 // CanBind implements api.Binder.
 func (b binder) CanBind(protocol slb.Protocol, addr netip.AddrPort) error {
 	return b.n.engine.CanServe(spec.Protocol(protocol), addr)
-}
-
-// facts answers the API's questions about what the data plane sees.
-type facts struct{ n *Node }
-
-// ServerHealth implements api.Facts.
-func (f facts) ServerHealth(id slb.LoadBalancerID) []slb.ServerHealth {
-	return plan.ServerHealth(f.n.store.State(), id, f.n.engine.TargetFacts(string(id)))
 }

@@ -27,7 +27,8 @@ var specifications = map[string]spec.Limits{
 // clcuSpecification holds for instances billed by use, which ignore their own.
 const clcuSpecification = "slb.s3.large"
 
-func limits(lb *slb.LoadBalancer) spec.Limits {
+// Limits are what an instance may take at once.
+func Limits(lb *slb.LoadBalancer) spec.Limits {
 	name := lb.Spec
 	if lb.InstanceChargeType == slb.PayByCLCU {
 		name = clcuSpecification

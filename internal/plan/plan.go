@@ -37,7 +37,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 	if lb.Status != slb.Active {
 		return nil
 	}
-	inst := &spec.Instance{ID: string(lb.ID), Limits: limits(lb)}
+	inst := &spec.Instance{ID: string(lb.ID), Limits: Limits(lb)}
 	for _, l := range s.ListenersOf(lb.ID) {
 		if l.Status != slb.Running {
 			continue

@@ -71,12 +71,31 @@ func compileOut(t reflect.Type, top bool, above []reflect.Type) (*outSet, error)
 	for i := range set.fields {
 		name := set.fields[i].outer()
 		// Clients take a top-level Code for a failure, even with status 200.
-		if seen[name] || top && (name == "RequestId" || strings.EqualFold(name, "Code")) {
+		if seen[name] || top && (name == "RequestId" || strings.EqualFold(name, "Code") && !hasVerdict(t)) {
 			return nil, fmt.Errorf("%s: result field %s stands twice or is reserved", t, name)
 		}
 		seen[name] = true
 	}
 	return set, nil
+}
+
+// Verdict is embedded in the results of a product whose clients expect Code and
+// Success in good answers too. Those of others take a Code for a failure.
+type Verdict struct {
+	Code    string `out:"Code"`
+	Success bool   `out:"Success"`
+}
+
+// Good is the verdict of a good answer.
+var Good = Verdict{Code: "200", Success: true}
+
+func hasVerdict(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && f.Type == reflect.TypeFor[Verdict]() {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *outSet) add(t reflect.Type, index []int, above []reflect.Type) error {

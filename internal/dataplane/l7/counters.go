@@ -36,7 +36,6 @@ func (t *times) sum(f *spec.Times) {
 	f.Total += time.Duration(t.nanoseconds.Load())
 }
 
-
 // answered counts one answer to a client; fromServer is the server's status, 0
 // if no server answered.
 func (c *counters) answered(status, fromServer int) {
