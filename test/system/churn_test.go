@@ -8,12 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openslb/openslb/internal/node"
 	"github.com/openslb/openslb/internal/testutil"
 )
 
-// TestChurn makes a thousand random changes around five hundred live
-// connections. None of them may notice: a change to one thing never disturbs
-// another, and servers of the group that stay keep what they have.
+// TestChurn makes a thousand random changes around some six hundred live
+// connections: TCP, HTTP and HTTPS with a request every now and then, answers in
+// chunks that never end, WebSocket, and streams of HTTP/2. None of them may
+// notice: a change to one thing never disturbs another, and servers of the group
+// that stay keep what they have. Nothing is left in the end.
 func TestChurn(t *testing.T) {
 	testutil.NoLeaks(t)
 	changes, conns := 1000, 250
@@ -27,8 +30,14 @@ func TestChurn(t *testing.T) {
 	t.Logf("CHURN_SEED=%d", seed)
 
 	web, echo := testutil.Hosts(t, ids("i", 8)...)
+	stream := streamServer(t)
+	descriptors := openDescriptors(t)
+	t.Cleanup(func() { // runs when the node has stopped
+		testutil.Eventually(t, 30*time.Second, "all descriptors are given back", func() bool { return openDescriptors(t) <= descriptors })
+	})
 	c := startNode(t)
 	c.register(web...)
+	c.call("RegisterServer", "ServerId", "stream-1", "Address.1", stream.Addr())
 	b := c.balancer("subject")
 	// Patient checks: this test is about changes, and the machine is busy.
 	patient := []any{"HealthCheckInterval", 2, "HealthCheckTimeout", 10, "HealthCheckConnectTimeout", 10, "HealthyThreshold", 2, "UnhealthyThreshold", 10, "HealthCheck", "on"}
@@ -40,11 +49,23 @@ func TestChurn(t *testing.T) {
 		b.await(tcpPort, s.ID, "normal")
 	}
 
+	group := b.group(fmt.Sprintf(`[{"ServerId":"stream-1","Port":%d,"Weight":100}]`, stream.Port()))
+	certs := []string{c.upload(newKey(t)), c.upload(newKey(t))}
+	plain := b.listenFor("HTTP", 8082, "VServerGroupId", group, append([]any{"StickySession", "off"}, off...)...)
+	secure := b.listenFor("HTTPS", 8443, "VServerGroupId", group, append([]any{"StickySession", "off", "ServerCertificateId", certs[0], "TLSCipherPolicy", "tls_cipher_policy_1_2_strict_with_1_3"}, off...)...)
+
 	load := testutil.StartLoad(t)
 	load.HTTP(http, conns, 150*time.Millisecond)
 	load.Echo(tcp, conns, 150*time.Millisecond)
+	lasting := startLive(t)
+	lasting.run("chunks", 15, lasting.chunked(plain, false))
+	lasting.run("chunks over TLS", 15, lasting.chunked(secure, true))
+	lasting.run("WebSocket", 15, lasting.socket(plain, false))
+	lasting.run("WebSocket over TLS", 15, lasting.socket(secure, true))
+	lasting.run("HTTPS", 15, lasting.keepAlive(secure, true))
+	lasting.run("HTTP/2", 10, lasting.http2(secure))
 
-	m := &monkey{balancer: b, rnd: rand.New(rand.NewPCG(seed, 0)), staying: web[:3], coming: web[3:], counts: map[string]int{}}
+	m := &monkey{balancer: b, group: group, certs: certs, rnd: rand.New(rand.NewPCG(seed, 0)), staying: web[:3], coming: web[3:], counts: map[string]int{}}
 	began := time.Now()
 	for i := range changes {
 		// Traffic goes on between two changes, so that each meets it anew.
@@ -54,16 +75,25 @@ func TestChurn(t *testing.T) {
 		if n, some := load.Faults(); n > 0 {
 			t.Fatalf("after change %d (%s): %d faults: %v", i, m.last, n, some)
 		}
+		if some := lasting.seen(); len(some) > 0 {
+			t.Fatalf("after change %d (%s): %v", i, m.last, some)
+		}
 	}
 	took := time.Since(began)
 	// One more turn of every connection, after the last change.
 	after := load.Requests()
 	testutil.Eventually(t, 30*time.Second, "traffic after the last change", func() bool { return load.Requests() >= after+int64(4*conns) })
+	beats := lasting.beats.Load()
+	testutil.Eventually(t, 30*time.Second, "what lasts goes on", func() bool { return lasting.beats.Load() >= beats+400 })
+	lasting.stop()
+	if some := lasting.seen(); len(some) > 0 {
+		t.Fatal(some)
+	}
 	load.Stop()
 	if n, some := load.Faults(); n > 0 {
 		t.Fatalf("%d faults: %v", n, some)
 	}
-	t.Logf("%d changes in %v, %d exchanges; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), m.counts, m.refused)
+	t.Logf("%d changes in %v, %d exchanges, %d beats of what lasts; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), lasting.beats.Load(), m.counts, m.refused)
 	if m.refused > changes/3 {
 		t.Errorf("%d of %d changes were refused; the test hardly tests: last %v", m.refused, changes, m.lastRefusal)
 	}
@@ -74,6 +104,8 @@ func TestChurn(t *testing.T) {
 // traffic away.
 type monkey struct {
 	*balancer
+	group           string // of the streams, and of rules that nobody meets
+	certs           []string
 	rnd             *rand.Rand
 	staying, coming []*testutil.Server
 	others          []*balancer
@@ -122,6 +154,16 @@ func (m *monkey) change() {
 		{"change the TCP listener", func() error {
 			return m.try("SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", tcpPort,
 				"Scheduler", []string{"wrr", "rr", "wlc"}[m.rnd.IntN(3)], "EstablishedTimeout", 300+m.rnd.IntN(600))
+		}},
+		{"change the HTTPS listener", func() error {
+			return m.try("SetLoadBalancerHTTPSListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", 8443,
+				"ServerCertificateId", m.certs[m.rnd.IntN(2)], "TLSCipherPolicy", []string{"tls_cipher_policy_1_2", "tls_cipher_policy_1_2_strict_with_1_3"}[m.rnd.IntN(2)],
+				"Gzip", []string{"on", "off"}[m.rnd.IntN(2)], "XForwardedFor", []string{"on", "off"}[m.rnd.IntN(2)])
+		}},
+		{"add a rule", func() error {
+			m.made++
+			return m.try("CreateRules", "RegionId", node.DefaultRegion, "LoadBalancerId", m.id, "ListenerPort", 8082,
+				"RuleList", fmt.Sprintf(`[{"RuleName":"rule-%d","Domain":"nobody-%d.test","VServerGroupId":%q}]`, m.made, m.made, m.group))
 		}},
 		{"another instance", m.another},
 	}

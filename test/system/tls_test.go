@@ -54,6 +54,16 @@ var tlsPolicies = []struct {
 	{"tls_cipher_policy_1_2_strict_with_1_3", []string{"-tls1_2", "-tls1_3"}, slices.Concat(suitesA, suitesC)},
 }
 
+// newKey makes a key for a certificate.
+func newKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // httpsNode is a node with certificates of both kinds and a server.
 type httpsNode struct {
 	*balancer
@@ -76,32 +86,28 @@ func startHTTPS(t testing.TB) *httpsNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.certs["RSA"], h.certs["ECDSA"], h.certs["RSA, renewed"] = h.upload(rsaKey), h.upload(ecKey), h.upload(rsaKey)
+	h.certs["RSA"], h.certs["ECDSA"], h.certs["RSA, renewed"] = h.upload(rsaKey), h.upload(newKey(t)), h.upload(rsaKey)
 	return h
 }
 
 // upload makes a certificate for a key and uploads it.
-func (h *httpsNode) upload(key crypto.Signer) string {
-	h.t.Helper()
+func (c *cluster) upload(key crypto.Signer) string {
+	c.t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "a.test"},
 		DNSNames: []string{"a.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		h.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		h.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	var out struct{ ServerCertificateId string }
-	if err := h.do("UploadServerCertificate", &out,
+	if err := c.do("UploadServerCertificate", &out,
 		"ServerCertificate", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		"PrivateKey", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))); err != nil {
-		h.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	return out.ServerCertificateId
 }

@@ -51,9 +51,6 @@ type Engine struct {
 	// stamp holds the header lines of our own that go into every answer.
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
-	// tunnelIdle ends a tunnel without traffic, handshakeTime a handshake: the
-	// constants, but in tests.
-	tunnelIdle, handshakeTime time.Duration
 	// handshakes bounds those that compute.
 	handshakes  *turnstile
 	compressors *compressors
@@ -71,8 +68,7 @@ const maxSpare = 64
 
 // NewEngine starts an engine. Close ends it.
 func NewEngine(o Options) *Engine {
-	e := &Engine{log: o.Logger, options: o, quit: make(chan struct{}), jobs: make(chan *conn), tunnelIdle: tunnelIdle, handshakeTime: handshakeTimeout,
-		handshakes: newTurnstile(runtime.GOMAXPROCS(0)), compressors: newCompressors(runtime.GOMAXPROCS(0))}
+	e := &Engine{log: o.Logger, options: o, quit: make(chan struct{}), jobs: make(chan *conn), handshakes: newTurnstile(runtime.GOMAXPROCS(0)), compressors: newCompressors(runtime.GOMAXPROCS(0))}
 	if e.newTLS = o.TLS; e.newTLS == nil {
 		e.newTLS = func(spec.Frontend) (*tls.Config, error) { return nil, errors.New("no TLS settings") }
 	}

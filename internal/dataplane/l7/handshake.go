@@ -22,7 +22,7 @@ var errPlain = &h1.Error{Status: 400, Reason: "plain HTTP on an HTTPS port"}
 // Until it ends the connection counts as idle: there is no request that Close
 // would have to wait for.
 func (c *conn) handshake(config *tls.Config) bool {
-	if !c.rtimer.armIdle(c.h.e.handshakeTime) || c.h.closing.Load() {
+	if !c.rtimer.armIdle(c.wheel.waits.handshake) || c.h.closing.Load() {
 		return false
 	}
 	err := c.secureServer(config, c.h.e.handshakes)

@@ -93,6 +93,28 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestRedirectCodes: each code that a listener may have, for all methods and
+// whatever else the listener would do.
+func TestRedirectCodes(t *testing.T) {
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		p := newProxy(t, spec.HTTPOptions{Redirect: &spec.Redirect{Port: 443, Code: code}})
+		c := p.dial()
+		for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
+			c.send(method + " /a%20b?c=d HTTP/1.1\r\nHost: example.com\r\n\r\n")
+			if got := c.want(code, "*").header("Location"); len(got) != 1 || got[0] != "https://example.com/a%20b?c=d" {
+				t.Errorf("%d for %s: location %q", code, method, got)
+			}
+		}
+		c.send("HEAD / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n")
+		m, err := readMessage(c.br, true)
+		if err != nil || strings.Join(m.header("Location"), "") != "https://[::1]/" {
+			t.Errorf("%d for HEAD: %q, %v", code, m.head, err)
+		}
+		c.send("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.want(405, "*")
+	}
+}
+
 func TestLoop(t *testing.T) {
 	b := answering(t, func(m *message) string { return ok("x") })
 	p := newProxy(t, spec.HTTPOptions{}, target(b))

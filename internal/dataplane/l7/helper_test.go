@@ -272,6 +272,16 @@ func (l *logSink) Write(p []byte) (int, error) {
 
 func newTextLog(l *logSink) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
+// shorten changes what the next proxies wait for; see hasty.
+var shorten func(*waits)
+
+// hasty makes a proxy with other waits: they may be changed before it runs only.
+func hasty(change func(*waits), made func() *proxy) *proxy {
+	shorten = change
+	defer func() { shorten = nil }()
+	return made()
+}
+
 func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
 	return newProxyWithin(t, nil, o, targets...)
@@ -282,6 +292,9 @@ func newProxyWithin(t testing.TB, limits *limit.Frontend, o spec.HTTPOptions, ta
 	t.Helper()
 	log := new(logSink)
 	e := NewEngine(Options{Logger: newTextLog(log), Driver: driver, Loops: 2})
+	if shorten != nil {
+		shorten(&e.wheel.waits)
+	}
 	p := pool.NewStatic(targets...)
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},

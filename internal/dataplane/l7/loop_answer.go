@@ -252,7 +252,7 @@ func (x *loopExchange) settle() {
 // stall waits for the client to take b[from:to].
 func (x *loopExchange) stall(b *block, from, to int) {
 	x.b, x.from, x.to = b, from, to
-	x.c.setDeadline(sendTimeout)
+	x.c.setDeadline(x.r.e.wheel.waits.send)
 	x.c.watch(true)
 }
 
@@ -294,7 +294,7 @@ func (x *loopExchange) flush() {
 	}
 	x.c.port.count.bytesOut.Add(uint64(n))
 	if x.from += n; x.paused() {
-		x.c.setDeadline(sendTimeout)
+		x.c.setDeadline(x.r.e.wheel.waits.send)
 		return
 	}
 	putBlock(x.b)

@@ -157,7 +157,7 @@ func (x *loopExchange) connect() bool {
 	}
 	if s.connecting {
 		x.s, s.x = s, x
-		x.c.setDeadline(connectTimeout)
+		x.c.setDeadline(x.r.e.wheel.waits.connect)
 		return true
 	}
 	x.ask(s, n)

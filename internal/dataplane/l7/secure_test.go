@@ -297,8 +297,7 @@ func TestHandshakeEnds(t *testing.T) {
 // TestHandshakeTime: a handshake has its time in all, however busily its client
 // goes on, and ends without a word.
 func TestHandshakeTime(t *testing.T) {
-	p := newSecureProxy(t, spec.HTTPOptions{})
-	p.e.handshakeTime = 300 * time.Millisecond
+	p := hasty(func(w *waits) { w.handshake = 300 * time.Millisecond }, func() *proxy { return newSecureProxy(t, spec.HTTPOptions{}) })
 	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 400)
 	silent, busy := p.dialPlain(), p.dialPlain()
 	stop := make(chan struct{})

@@ -179,7 +179,7 @@ func (s *socket) sendPlain(p []byte) error {
 func (s *socket) sendSlowly(p []byte) error {
 	defer s.wtimer.disarm()
 	for len(p) > 0 {
-		if !s.wtimer.arm(sendTimeout) {
+		if !s.wtimer.arm(s.wheel.waits.send) {
 			return os.ErrDeadlineExceeded
 		}
 		s.out, s.werr = p, 0

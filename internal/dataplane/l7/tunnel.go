@@ -54,8 +54,8 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 // other way may go on; anything else ends both.
 func (c *conn) carry(from, to *socket, u *upstream, l *limit.Line, count func(uint64) uint64) {
 	for {
-		c.rtimer.arm(c.h.e.tunnelIdle)
-		u.rtimer.arm(c.h.e.tunnelIdle)
+		c.rtimer.arm(c.wheel.waits.tunnel)
+		u.rtimer.arm(c.wheel.waits.tunnel)
 		b, n, err := from.recvBlock(most(l))
 		if err == io.EOF {
 			to.endWrite(true)

@@ -109,7 +109,7 @@ func dial(w *wheel, m *pool.Member) (*upstream, error) {
 		return nil, err
 	}
 	u.askFn = u.tryAsk
-	u.wtimer.arm(connectTimeout)
+	u.wtimer.arm(w.waits.connect)
 	err := u.rc.Write(func(uintptr) bool {
 		connected, e := connectState(fd)
 		u.werr = e

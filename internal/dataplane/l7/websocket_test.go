@@ -261,9 +261,8 @@ func TestWebSocketIdle(t *testing.T) {
 		t.Errorf("ends after %v, the vendor documents 60 s", tunnelIdle)
 	}
 	b := wsServer(t)
-	p := newProxy(t, spec.HTTPOptions{}, target(b))
 	const idle = time.Second
-	p.e.tunnelIdle = idle
+	p := hasty(func(w *waits) { w.tunnel = idle }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
 	c := wsDial(t, p, nil)
 	for began, last := time.Now(), time.Now(); time.Since(began) < idle*3/2; last = time.Now() {
 		time.Sleep(idle / 10) // the passing of time is what is tested

@@ -30,6 +30,9 @@ type timer struct {
 	next, prev *timer       // guarded by wheel.mu
 }
 
+// waits are the constants of an engine's connections, which tests shorten.
+type waits struct{ send, connect, tunnel, handshake time.Duration }
+
 // wheel holds the timers of an engine. Its goroutine sleeps while there are
 // none.
 type wheel struct {
@@ -39,6 +42,7 @@ type wheel struct {
 	stamp   func()          // called when the clock starts after a pause and every second
 	wake    chan struct{}
 	stopped chan struct{}
+	waits   waits
 
 	mu   sync.Mutex
 	list [slots]*timer
@@ -48,7 +52,8 @@ type wheel struct {
 
 func newWheel(onTick func(now int64), stamp func()) *wheel {
 	return &wheel{start: time.Now(), onTick: onTick, stamp: stamp,
-		wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		waits: waits{send: sendTimeout, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout}}
 }
 
 // now is the wheel's clock, at most a tick behind while there are timers.
