@@ -8,6 +8,7 @@ TESTFLAGS        ?=
 TIMEOUT          ?= 8m
 FUZZTIME         ?= 10s
 BENCHFLAGS       ?=
+TESTSSL          ?= --protocols --server-defaults --vulnerable
 
 # Tools live outside of the tree, where "go install" puts them.
 TOOLS    := $(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin)
@@ -83,7 +84,7 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 
 .PHONY: tls-audit
 tls-audit: ## let testssl.sh look at a listener of every TLS policy; takes minutes
-	$(GO) test -timeout 1h -run TestTestssl -v ./test/system -testssl
+	$(GO) test -timeout 2h -run TestTestssl -v ./test/system -testssl '$(TESTSSL)'
 
 .PHONY: bench
 bench: build ## cost beside HAProxy and nginx in one run, see docs/benchmarks.md

@@ -166,6 +166,14 @@ func TestPoliciesByOpenSSL(t *testing.T) {
 				}
 				check(what+", "+s, addr, want, "-tls1_2", "-cipher", s+":@SECLEVEL=0")
 			}
+			// A client that says it fell back to this version without need was kept
+			// from a better one by somebody: RFC 7507.
+			for i, v := range p.versions {
+				top := i == len(p.versions)-1
+				if v != "-tls1_3" {
+					check(what+", fallback to "+v, addr, top, v, "-fallback_scsv", "-cipher", anySuite)
+				}
+			}
 			// All that OpenSSL knows besides, ephemeral Diffie-Hellman, ChaCha20, CCM,
 			// Camellia, ARIA, PSK, anonymous and without encryption, at once.
 			check(what+", others", addr, false, "-tls1_2", "-psk", "abcd", "-cipher", "ALL:COMPLEMENTOFALL:"+strings.Join(allowed, ":")+":@SECLEVEL=0")
@@ -252,18 +260,18 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-var testssl = flag.Bool("testssl", false, "let testssl.sh look at a listener of every policy, which takes minutes")
+var testssl = flag.String("testssl", "", "let testssl.sh look at a listener of every policy with these `options`, which takes minutes")
 
 // TestTestssl is "make tls-audit".
 func TestTestssl(t *testing.T) {
-	if !*testssl {
+	if *testssl == "" {
 		return
 	}
 	tool := testutil.Tool(t, "testssl")
 	h := startHTTPS(t)
 	for _, p := range tlsPolicies {
 		addr := h.secure(p.name, "RSA")
-		cmd := exec.Command(tool, "--quiet", "--color", "0", "--warnings", "off", "--protocols", "--server-defaults", "--vulnerable", "--headers", addr.String())
+		cmd := exec.Command(tool, append(append([]string{"--quiet", "--color", "0", "--warnings", "off"}, strings.Fields(*testssl)...), addr.String())...)
 		cmd.Env = append(os.Environ(), "TERM=dumb", "OPENSSL_CONF=/dev/null")
 		out, err := cmd.CombinedOutput()
 		fmt.Printf("=== %s (%v)\n%s\n", p.name, err, out)

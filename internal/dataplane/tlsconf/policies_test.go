@@ -3,9 +3,11 @@ package tlsconf
 import (
 	"crypto/tls"
 	"encoding/hex"
+	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -82,4 +84,60 @@ func TestPolicies(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestDowngrade: a client that is served below the best version of the listener
+// is told so in the server's random bytes (RFC 8446, 4.1.3), where it notices that
+// somebody made its better offer vanish.
+func TestDowngrade(t *testing.T) {
+	const to12, to11 = "DOWNGRD\x01", "DOWNGRD\x00"
+	cert := certify("ec", ecKey(), nil)
+	for _, c := range []struct {
+		name     string
+		versions []uint16
+		client   uint16
+		http2    bool
+		mark     string
+	}{
+		{"best", []uint16{tls.VersionTLS12, tls.VersionTLS13}, tls.VersionTLS13, true, ""},
+		{"1.2 instead of 1.3", []uint16{tls.VersionTLS12, tls.VersionTLS13}, tls.VersionTLS12, false, to12},
+		{"1.2 instead of 1.3, with HTTP/2", []uint16{tls.VersionTLS12, tls.VersionTLS13}, tls.VersionTLS12, true, to12},
+		{"1.1 instead of 1.2, with HTTP/2", []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12}, tls.VersionTLS11, true, to11},
+		{"1.0 instead of 1.2, over a gap", []uint16{tls.VersionTLS10, tls.VersionTLS12}, tls.VersionTLS10, false, to11},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(cert)
+			o.Versions, o.HTTP2 = c.versions, c.http2
+			server := config(t, NewBuilder(Options{Unseal: unseal, HTTP2: true}), o)
+			near, far := net.Pipe()
+			var all sync.WaitGroup
+			all.Go(func() {
+				defer far.Close()
+				_ = tls.Server(far, server).Handshake() // the client goes away
+			})
+			tap := &tapped{Conn: near}
+			_ = tls.Client(tap, anyClient(func(cfg *tls.Config) { cfg.MaxVersion = c.client })).Handshake()
+			near.Close()
+			all.Wait()
+			// Headers of record and message, the version, then 32 random bytes.
+			if len(tap.got) < 43 {
+				t.Fatalf("the server said %x", tap.got)
+			}
+			if end := string(tap.got[35:43]); (c.mark != "" || strings.HasPrefix(end, "DOWNGRD")) && end != c.mark {
+				t.Errorf("random bytes end with %q, want %q", end, c.mark)
+			}
+		})
+	}
+}
+
+// tapped keeps what is read.
+type tapped struct {
+	net.Conn
+	got []byte
+}
+
+func (c *tapped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.got = append(c.got, p[:n]...)
+	return n, err
 }

@@ -114,20 +114,16 @@ func variants(base *tls.Config, offer *offer, certs *certificates, http2 bool) {
 	if !gap && !http2 {
 		return
 	}
-	plain := make(map[uint16]*tls.Config)
+	top := offer.versions[len(offer.versions)-1]
+	plain, modern := make(map[uint16]*tls.Config), make(map[uint16]*tls.Config)
 	for _, v := range offer.versions {
 		c := base.Clone()
-		c.MinVersion, c.MaxVersion = v, v
+		c.MinVersion = v
 		plain[v] = c
-	}
-	modern := make(map[uint16]*tls.Config)
-	if http2 {
-		for v, c := range plain {
-			if v >= tls.VersionTLS12 {
-				c = c.Clone()
-				c.NextProtos = []string{"h2", "http/1.1"}
-				modern[v] = c
-			}
+		if http2 && v >= tls.VersionTLS12 {
+			c = c.Clone()
+			c.NextProtos = []string{"h2", "http/1.1"}
+			modern[v] = c
 		}
 	}
 	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -135,13 +131,21 @@ func variants(base *tls.Config, offer *offer, certs *certificates, http2 bool) {
 			if !slices.Contains(hello.SupportedVersions, v) {
 				continue
 			}
-			if c := modern[v]; c != nil && (v > tls.VersionTLS12 || offer.forwardSecret(hello, certs.pick(hello.ServerName))) {
-				return c, nil
+			c := plain[v]
+			if m := modern[v]; m != nil && (v > tls.VersionTLS12 || offer.forwardSecret(hello, certs.pick(hello.ServerName))) {
+				c = m
 			}
-			return plain[v], nil
+			// The settings say how far the server would have gone: with a lower end
+			// crypto/tls would neither tell clients nor notice that somebody keeps the
+			// two from a better version. Only what is in a gap has to be shut out.
+			if inGap := func(o uint16) bool { return o > v && o < top }; slices.ContainsFunc(hello.SupportedVersions, inGap) {
+				c = c.Clone()
+				c.MaxVersion = v
+			}
+			return c, nil
 		}
 		// No version in common. One that is not in the gap makes the handshake fail
 		// as it should.
-		return plain[offer.versions[len(offer.versions)-1]], nil
+		return plain[top], nil
 	}
 }
