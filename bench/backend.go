@@ -50,8 +50,8 @@ func answerOf(size int) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
 }
 
-// runBackend serves until its parent ends it, after printing its addresses.
-func runBackend() error {
+// runBackend serves on the hosts until its parent ends it, after printing its addresses.
+func runBackend(hosts []netip.Addr) error {
 	runtime.LockOSThread()
 	p, err := newPoller()
 	if err != nil {
@@ -61,7 +61,7 @@ func runBackend() error {
 		poller: p, listens: map[int]role{}, conns: make([]backendConn, 65536),
 		buf: make([]byte, 64<<10), bulk: bytes.Repeat([]byte("b"), 256<<10),
 	}
-	addrs := backendAddrs{Hosts: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}}
+	addrs := backendAddrs{Hosts: hosts}
 	for _, r := range []struct {
 		role role
 		port *uint16

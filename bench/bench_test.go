@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 func TestLoadAgainstBackends(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	b, err := startBackend(ctx, settings{})
+	b, err := startBackend(ctx, settings{net: onLoopback()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestLoadAgainstBackends(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.job.Warm, tc.job.Duration = 20*time.Millisecond, 200*time.Millisecond
-			l, err := startLoad(ctx, settings{}, tc.job)
+			l, err := startLoad(ctx, settings{net: onLoopback()}, tc.job)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestLoadAgainstBackends(t *testing.T) {
 		})
 	}
 	t.Run("idle", func(t *testing.T) {
-		l, err := startLoad(ctx, settings{}, loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 50, Idle: true})
+		l, err := startLoad(ctx, settings{net: onLoopback()}, loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 50, Idle: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func TestLoadAgainstBackends(t *testing.T) {
 		}
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		l, err := startLoad(ctx, settings{}, loadJob{Mode: httpKeep, Addr: netip.MustParseAddrPort("127.0.0.2:1"), Conns: 1})
+		l, err := startLoad(ctx, settings{net: onLoopback()}, loadJob{Mode: httpKeep, Addr: netip.MustParseAddrPort("127.0.0.2:1"), Conns: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

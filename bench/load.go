@@ -37,6 +37,7 @@ const (
 type loadJob struct {
 	Mode     loadMode
 	Addr     netip.AddrPort
+	Source   netip.Addr // the first of sourceCount to come from
 	Conns    int
 	Size     int // of the body to ask for; 0: a hundred bytes
 	Rate     int // operations per second; 0: closed loop
@@ -225,8 +226,10 @@ func (l *load) fault(what string, err error) {
 // dial opens one more connection and sends at once when the handshake is over
 // already, as it mostly is on loopback.
 func (l *load) dial(now int64) error {
-	l.source = (l.source + 1) % 16
-	fd, err := dial(netip.AddrFrom4([4]byte{127, 0, 3, 1 + l.source}), l.job.Addr, l.job.Mode == udpEcho)
+	l.source = (l.source + 1) % sourceCount
+	source := l.job.Source.As4()
+	source[3] += l.source
+	fd, err := dial(netip.AddrFrom4(source), l.job.Addr, l.job.Mode == udpEcho)
 	if err != nil {
 		return err
 	}

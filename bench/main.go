@@ -9,7 +9,7 @@
 // so that a slow minute of the machine strikes all of them. Trust ratios more
 // than figures.
 //
-// Everything stays on loopback and is bounded in connections and in time. A proxy
+// Everything stays on loopback, or in network namespaces made for the run, and is bounded in connections and in time. A proxy
 // that is not installed is left out, and the report says so.
 package main
 
@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -39,7 +40,9 @@ type settings struct {
 	proxyCPU  int
 	loadCPU   int
 	raw       bool
+	netns     bool
 
+	net         network      // where everything is; set by run
 	certificate *certificate // set by run
 }
 
@@ -59,6 +62,7 @@ func main() {
 	flag.IntVar(&s.retries, "retries", 1, "how often a measurement is repeated that others on the machine have disturbed")
 	flag.IntVar(&s.proxyCPU, "proxy-cpu", 0, "core of the proxy")
 	flag.IntVar(&s.loadCPU, "load-cpu", 1, "core of load and backends")
+	flag.BoolVar(&s.netns, "netns", false, "put load, proxies and backends into network namespaces joined by virtual cables, rather than on loopback; needs root")
 	flag.BoolVar(&s.raw, "raw", false, "print every single measurement to standard error")
 	flag.Parse()
 
@@ -74,8 +78,12 @@ func main() {
 func child(role string, args []string) int {
 	var err error
 	switch {
-	case role == "backend":
-		err = runBackend()
+	case role == "backend" && len(args) > 0:
+		var hosts []netip.Addr
+		for _, a := range args {
+			hosts = append(hosts, netip.MustParseAddr(a))
+		}
+		err = runBackend(hosts)
 	case role == "load" && len(args) == 1:
 		var job loadJob
 		if err = json.Unmarshal([]byte(args[0]), &job); err == nil {
@@ -107,6 +115,15 @@ func run(ctx context.Context, s settings) error {
 
 	if s.certificate, err = newCertificate(dir); err != nil {
 		return err
+	}
+	s.net = onLoopback()
+	if s.netns {
+		net, remove, err := inNamespaces(ctx)
+		if err != nil {
+			return fmt.Errorf("make network namespaces: %w", err)
+		}
+		defer remove()
+		s.net = net
 	}
 	backend, err := startBackend(ctx, s)
 	if err != nil {

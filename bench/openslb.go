@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -35,18 +36,19 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no binary (make build): %w", err)
 	}
-	ports, err := freePorts("127.0.0.1", 1)
+	ports, err := freePorts(s.net.proxy, netip.MustParseAddr("127.0.0.1"), 1)
 	if err != nil {
 		return nil, err
 	}
 	api := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ports[0])))
 	p := &proxy{name: "openslb", version: version(path, "version")}
 	p.cmd = exec.CommandContext(ctx, path, "serve", "--dev", "--data", filepath.Join(dir, "openslb"),
-		"--listen", api, "--internet-pool", "127.5.0.0/24", "--log-level", "warn")
+		"--listen", api, "--internet-pool", s.net.pool.String(), "--log-level", "warn")
 	if err := launch(ctx, s, p, netip.MustParseAddrPort(api)); err != nil {
 		return p, err
 	}
-	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou"}, hosts: b.Hosts, certificate: s.certificate}
+	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou",
+		HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.proxy.dial}, Timeout: 30 * time.Second}}, hosts: b.Hosts, certificate: s.certificate}
 	if err := c.balancer(ctx, p, b); err != nil {
 		return p, fmt.Errorf("set up: %w; the node says: %s", err, p.log)
 	}

@@ -172,7 +172,7 @@ type helper struct {
 	lines *bufio.Scanner
 }
 
-func startHelper(ctx context.Context, core int, args ...string) (*helper, error) {
+func startHelper(ctx context.Context, at host, core int, args ...string) (*helper, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func startHelper(ctx context.Context, core int, args ...string) (*helper, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := startPinned(cmd, core); err != nil {
+	if err := at.do(func() error { return startPinned(cmd, core) }); err != nil {
 		return nil, err
 	}
 	return &helper{cmd: cmd, in: in, lines: bufio.NewScanner(out)}, nil
@@ -229,7 +229,11 @@ type backendProc struct {
 }
 
 func startBackend(ctx context.Context, s settings) (*backendProc, error) {
-	h, err := startHelper(ctx, s.loadCPU, "backend")
+	args := []string{"backend"}
+	for _, a := range s.net.backends {
+		args = append(args, a.String())
+	}
+	h, err := startHelper(ctx, s.net.server, s.loadCPU, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -249,11 +253,12 @@ func startBackend(ctx context.Context, s settings) (*backendProc, error) {
 type loadProc struct{ *helper }
 
 func startLoad(ctx context.Context, s settings, job loadJob) (*loadProc, error) {
+	job.Source = s.net.sources
 	text, err := json.Marshal(job)
 	if err != nil {
 		return nil, err
 	}
-	h, err := startHelper(ctx, s.loadCPU, "load", string(text))
+	h, err := startHelper(ctx, s.net.client, s.loadCPU, "load", string(text))
 	if err != nil {
 		return nil, fmt.Errorf("start load: %w", err)
 	}

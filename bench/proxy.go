@@ -90,17 +90,19 @@ func find(name string) (string, error) {
 }
 
 // freePorts returns ports of one address that were free a moment ago.
-func freePorts(host string, n int) ([]uint16, error) {
-	var out []uint16
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, err
+func freePorts(at host, addr netip.Addr, n int) (out []uint16, err error) {
+	err = at.do(func() error {
+		for range n {
+			l, err := net.Listen("tcp", netip.AddrPortFrom(addr, 0).String())
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			out = append(out, l.Addr().(*net.TCPAddr).AddrPort().Port())
 		}
-		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).AddrPort().Port())
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // launch starts the command on the proxy's core and waits until it accepts
@@ -108,14 +110,14 @@ func freePorts(host string, n int) ([]uint16, error) {
 func launch(ctx context.Context, s settings, p *proxy, ready ...netip.AddrPort) error {
 	p.log = &logTail{}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := startPinned(p.cmd, s.proxyCPU); err != nil {
+	if err := s.net.proxy.do(func() error { return startPinned(p.cmd, s.proxyCPU) }); err != nil {
 		p.cmd = nil
 		return err
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for _, addr := range ready {
 		for {
-			c, err := net.DialTimeout("tcp", addr.String(), time.Second)
+			c, err := s.net.proxy.dial(ctx, "tcp", addr.String())
 			if err == nil {
 				c.Close()
 				break
@@ -179,8 +181,8 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 	if err != nil {
 		return nil, err
 	}
-	const host = "127.0.4.1"
-	ports, err := freePorts(host, 4)
+	host := s.net.haproxy
+	ports, err := freePorts(s.net.proxy, host, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +198,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	addr := netip.MustParseAddr(host)
+	addr := host
 	p := &proxy{
 		name: "haproxy", version: version(path, "-v"),
 		cmd:   exec.CommandContext(ctx, path, "-f", file, "-db"),
@@ -261,8 +263,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 	if err != nil {
 		return nil, err
 	}
-	const host = "127.0.4.2"
-	ports, err := freePorts(host, 5)
+	host := s.net.nginx
+	ports, err := freePorts(s.net.proxy, host, 5)
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +275,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		}
 		return out.String()
 	}
-	addr := netip.MustParseAddr(host)
+	addr := host
 	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4])}
 	ready := []netip.AddrPort{p.http, p.https}
 	load, stream := "", ""

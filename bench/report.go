@@ -58,8 +58,12 @@ func median(v []float64) float64 {
 
 // report prints one Markdown table.
 func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent []string, r results) {
-	fmt.Fprintf(w, "%d rounds of %v, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
-		s.rounds, s.duration, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
+	where := "loopback"
+	if s.netns {
+		where = "namespaces over veth"
+	}
+	fmt.Fprintf(w, "%d rounds of %v on %s, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
+		s.rounds, s.duration, where, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
 	for _, p := range proxies {
 		fmt.Fprintf(w, "%s: %s, %.1f MB before any traffic. ", p.name, p.version, float64(p.atRest)/1e6)
 	}

@@ -115,7 +115,7 @@ var Outside = []OutsideRule{
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
 	{Path: "github.com/vishvananda", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "routes and rules of the host are changed in one place, which also takes them back"},
 	{Path: "github.com/google/nftables", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "packet filters of the host are changed in one place, which also takes them back"},
-	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
+	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb", "bench"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
 	{Path: "testing", Only: []string{"testutil", "testutil/netns", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
 	{Path: "log/slog", Only: everything, Why: "the one way to log"},
 	{Path: "log", Tests: everything, Why: "logs go through log/slog"},
