@@ -41,6 +41,12 @@ type serveCmd struct {
 	HandoverTimeout time.Duration `help:"How long a process that takes over may take; then this one goes on." default:"${handover}"`
 	HandoverDrain   time.Duration `help:"How long connections may go on in a process that was replaced." default:"1h"`
 
+	AccessLogDir  string        `help:"Directory of the access logs that SetAccessLogsDownloadAttribute switches on; logs/access in the data directory when not given." placeholder:"DIR"`
+	LogFileSize   int64         `help:"Megabytes after which a file of the access and other logs is put aside." default:"100"`
+	LogFilePeriod time.Duration `help:"Time after which such a file is put aside." default:"24h"`
+	LogFileKeep   time.Duration `help:"How long files that were put aside are kept." default:"168h"`
+	LogFileCount  int           `help:"How many files that were put aside are kept of one log." default:"100"`
+
 	LogFormat string `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
 	LogLevel  string `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
 
@@ -103,6 +109,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		SourceMode: c.SourceMode, ProbeSources: c.ProbeSource,
 		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
 		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
+		Logs: node.LogFiles{
+			AccessDir: c.AccessLogDir, MaxSize: c.LogFileSize << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
+		},
 		Version: version(), Logger: logger,
 	})
 	if err != nil {

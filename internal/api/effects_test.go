@@ -49,7 +49,6 @@ var effects = []struct {
 	{"MoveResourceGroup", "NewResourceGroupId", storedOnly, justNames},
 	{"MoveResourceGroup", "ResourceGroupId", passedOver, justNames},
 	{"MoveResourceGroup", "access_key_id", passedOver, "the key is AccessKeyId"},
-	{"SetAccessLogsDownloadAttribute", "LogsDownloadAttributes", storedOnly, "there is no log service here"},
 	{"SetAccessLogsDownloadAttribute", "Tags", checkedOnly, "no page says what they do"},
 	{"DeleteAccessLogsDownloadAttribute", "Tags", checkedOnly, "no page says what they do"},
 	{"EnableHighDefinationMonitor", "LogProject", storedOnly, "there is no log service here"},

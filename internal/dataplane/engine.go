@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/dataplane/health"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
@@ -48,6 +49,9 @@ type Options struct {
 	// Secret keys the cookies of sticky sessions, which live as long as it does.
 	// nil: one of the engine's own.
 	Secret []byte
+	// AccessLogs writes the logs of requests that frontends ask for. nil: there are
+	// none.
+	AccessLogs *accesslog.Writer
 	// Unseal opens the private key of a certificate, in PEM; what it returns is
 	// overwritten after use. Without it no HTTPS frontend can be opened.
 	Unseal func(id string, sealed []byte) ([]byte, error)
@@ -102,7 +106,7 @@ func New(o Options) *Engine {
 		e.drain = DefaultDrainTimeout
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes, Sources: o.ProbeSources})
-	e.engines.log, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.Loops, o.Source, o.Secret
+	e.engines.log, e.engines.logs, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.AccessLogs, o.Loops, o.Source, o.Secret
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()

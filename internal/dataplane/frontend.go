@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/dataplane/l4"
 	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/dataplane/limit"
@@ -67,6 +68,7 @@ func (e *Engine) build(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, ru
 // cannot start is an error of the frontends that want it.
 type engines struct {
 	log    *slog.Logger
+	logs   *accesslog.Writer // of requests; nil: none
 	loops  int
 	source *transparent.Source
 	secret []byte // of sticky sessions
@@ -166,7 +168,7 @@ func (e *engines) layer7() (*l7.Engine, error) {
 			return nil, err
 		}
 		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Driver: l7.Loops, Loops: e.loops, Budget: budget,
-			Secret: e.secret, TLS: e.tls.Config, Sockets: e.sockets, Held: &e.held})
+			Logs: e.logs, Secret: e.secret, TLS: e.tls.Config, Sockets: e.sockets, Held: &e.held})
 	}
 	return e.l7, nil
 }

@@ -176,9 +176,19 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	}
 	count(descUpstream, "4xx", f.Upstream4)
 	count(descUpstream, "5xx", f.Upstream5)
-	for d, t := range map[*prometheus.Desc]spec.Times{descResponseTime: f.ResponseTimes, descUpstreamTime: f.UpstreamTimes} {
-		out <- prometheus.MustNewConstSummary(d, t.Count, t.Total.Seconds(), nil, labels...)
+	out <- histogram(descResponseTime, &f.ResponseTimes, labels)
+	out <- histogram(descUpstreamTime, &f.UpstreamTimes, labels)
+}
+
+// histogram turns counts of classes into sums up to each bound.
+func histogram(d *prometheus.Desc, t *spec.Times, labels []string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(spec.TimeBounds))
+	sum := uint64(0)
+	for i, bound := range spec.TimeBounds {
+		sum += t.Classes[i]
+		buckets[bound.Seconds()] = sum
 	}
+	return prometheus.MustNewConstHistogram(d, t.Count, t.Total.Seconds(), buckets, labels...)
 }
 
 func collectTargets(out chan<- prometheus.Metric, instance string, facts []spec.TargetFacts) {

@@ -29,7 +29,7 @@ var source = facts{
 	frontends: []spec.FrontendFacts{
 		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, SourceFallbacks: 10, Requests: 99},
 		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8,
-			ResponseTimes: spec.Times{Count: 4, Total: 500 * time.Millisecond}, UpstreamTimes: spec.Times{Count: 3, Total: 250 * time.Millisecond}},
+			ResponseTimes: spec.Times{Count: 4, Total: 500 * time.Millisecond, Classes: [len(spec.TimeBounds)]uint64{1: 1, 8: 2}}, UpstreamTimes: spec.Times{Count: 3, Total: 250 * time.Millisecond}},
 	},
 	targets: map[string][]spec.TargetFacts{"lb-1": {
 		{Pool: "p", Target: "i-1", Addr: netip.MustParseAddrPort("10.0.0.1:8080"), Health: spec.HealthUp, Active: 2, Total: 20},
@@ -105,7 +105,24 @@ openslb_frontend_received_bytes_total{load_balancer="lb-1",port="81",protocol="h
 # TYPE openslb_frontend_requests_total counter
 openslb_frontend_requests_total{load_balancer="lb-1",port="81",protocol="http"} 6
 # HELP openslb_frontend_response_duration_seconds Time from a request to the last byte of its answer, of answers that clients got whole (Rt).
-# TYPE openslb_frontend_response_duration_seconds summary
+# TYPE openslb_frontend_response_duration_seconds histogram
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 1
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 3
+openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 4
 openslb_frontend_response_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.5
 openslb_frontend_response_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 4
 # HELP openslb_frontend_responses_total Answers to clients by class of status (StatusCode2xx and so on).
@@ -128,7 +145,24 @@ openslb_frontend_short_connections_total{load_balancer="lb-1",port="81",protocol
 # TYPE openslb_frontend_source_fallbacks_total counter
 openslb_frontend_source_fallbacks_total{load_balancer="lb-1",port="80",protocol="tcp"} 10
 # HELP openslb_frontend_upstream_duration_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
-# TYPE openslb_frontend_upstream_duration_seconds summary
+# TYPE openslb_frontend_upstream_duration_seconds histogram
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 0
+openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 3
 openslb_frontend_upstream_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25
 openslb_frontend_upstream_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 3
 # HELP openslb_frontend_upstream_errors_total Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).

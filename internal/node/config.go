@@ -65,6 +65,8 @@ type Config struct {
 	// ProbeSources are the addresses of this host that health probes come from, one
 	// for each family at most. Empty: the system chooses.
 	ProbeSources []netip.Addr
+	// Logs are the settings of the logs of traffic.
+	Logs LogFiles
 	// Version is what the node calls itself. Empty: "devel".
 	Version string
 	// Logger takes the log. Nil: nothing is logged.

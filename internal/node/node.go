@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/api"
 	"github.com/openslb/openslb/internal/dataplane"
 	"github.com/openslb/openslb/internal/dataplane/transparent"
@@ -38,6 +39,7 @@ type Node struct {
 	caFile      string
 	sealer      *store.Sealer
 	source      *transparent.Source
+	accessLogs  *accesslog.Writer
 	engine      *dataplane.Engine
 	history     *metrics.History
 	startedAt   time.Time
@@ -98,6 +100,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"source addresses", &n.below, n.setUpSources},
 		{"seal key", &n.below, n.openSealer},
 		{"inheritance", &n.below, n.inherit},
+		{"logs", &n.below, n.openLogs},
 		{"data plane", &n.below, n.startEngine},
 		{"store", &n.brain, n.openStore},
 		{"keys", &n.brain, n.openKeys},

@@ -45,6 +45,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 		f := frontend(lb, l)
 		f.TLS = tlsOptions(s, l)
 		f.ACL = accessControl(s, l)
+		f.AccessLog = accessLog(lb, l)
 		if f.Pool != "" {
 			inst.Pools = append(inst.Pools, pool(s, lb, l, groupOf(s, lb, l)))
 		}

@@ -40,6 +40,10 @@ type work struct {
 	req   h1.Request
 	resp  h1.Response
 	edits h1.RequestEdits
+	rec   record
+	// began and read are when the first byte of the request and the whole of its
+	// head had come; 0: not yet.
+	began, read int64
 
 	small [workSize]byte
 }
@@ -52,6 +56,7 @@ func getWork() *work {
 	w := works.Get().(*work)
 	w.in = w.small[:0]
 	w.req.Reset()
+	w.began = 0
 	return w
 }
 
@@ -66,6 +71,7 @@ func putWork(w *work) {
 	if cap(w.head) > 4*workSize {
 		w.head = make([]byte, 0, 2048)
 	}
+	w.rec.shrink()
 	w.in = nil
 	works.Put(w)
 }
@@ -103,4 +109,5 @@ func (w *work) consume(n int) {
 		w.in = w.in[:copy(w.in, rest)]
 	}
 	w.req.Reset()
+	w.began = 0
 }

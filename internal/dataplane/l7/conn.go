@@ -58,6 +58,8 @@ type conn struct {
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
 	last     bool // what is delivered next is the end of an answer
+	// names are those of agreed; nil: nobody has asked yet.
+	names    atomic.Pointer[[2]string]
 	tried    [maxConnectTries]*member
 	gzip     bool // the client of the request under way takes gzip
 	reserved bool // a compressor, for its answer
@@ -117,6 +119,7 @@ func (c *conn) serve() {
 		if !c.resume() {
 			return
 		}
+		c.after(0)
 	case c.w == nil:
 		c.becomeIdle(s.IdleTimeout())
 	}
@@ -244,6 +247,9 @@ func (c *conn) beginHead() bool {
 func (c *conn) requestsReady() bool {
 	for {
 		w := c.w
+		if w.began == 0 {
+			w.began = loop.Clock()
+		}
 		done, err := w.req.Parse(w.in)
 		switch {
 		case err != nil:
@@ -259,9 +265,13 @@ func (c *conn) requestsReady() bool {
 			}
 			return true
 		}
-		if c.phase == phaseHead && !c.rtimer.disarm() {
-			c.todo, c.refusal = todoRefuse, errTimeout
-			return false
+		w.read = w.began
+		if c.phase == phaseHead {
+			w.read = loop.Clock()
+			if !c.rtimer.disarm() {
+				c.todo, c.refusal = todoRefuse, errTimeout
+				return false
+			}
 		}
 		body := bodyAtHand(&w.req, w.in)
 		if body < 0 || w.req.WebSocket {
@@ -299,9 +309,11 @@ func (c *conn) refuse() {
 		a.status = e.Status
 	}
 	c.count.requests.Add(1)
+	c.beginRecord(len(c.w.in))
 	c.began = 0
 	_ = c.answer(&a) // the connection ends either way
 	c.linger = true
+	c.endRecord(nil)
 }
 
 // answer sends an answer of our own.
@@ -310,6 +322,7 @@ func (c *conn) answer(a *answer) error {
 	w.head = a.append(w.head[:0], *c.h.e.stamp.Load())
 	c.await(&c.h.out, len(w.head))
 	c.count.answered(a.status, 0)
+	w.rec.answered(a.status, len(w.head)-a.size(), loop.Clock())
 	c.last = true
 	err := c.deliver(w.head)
 	if err == nil && c.began != 0 {
@@ -321,13 +334,18 @@ func (c *conn) answer(a *answer) error {
 // deliver sends bytes to the client.
 func (c *conn) deliver(p []byte) error {
 	if c.stream != nil {
-		return c.stream.deliver(p)
+		err := c.stream.deliver(p)
+		if err == nil {
+			c.w.rec.out += int64(len(p))
+		}
+		return err
 	}
 	if err := c.send(p); err != nil {
 		c.broken = true
 		return err
 	}
 	c.count.bytesOut.Add(uint64(len(p)))
+	c.w.rec.out += int64(len(p))
 	return nil
 }
 

@@ -24,16 +24,28 @@ type counters struct {
 }
 
 // times is how long something took, all together and how often.
-type times struct{ count, nanoseconds atomic.Uint64 }
+type times struct {
+	count, nanoseconds atomic.Uint64
+	classes            [len(spec.TimeBounds)]atomic.Uint64
+}
 
 func (t *times) took(nanoseconds int64) {
 	t.count.Add(1)
 	t.nanoseconds.Add(uint64(max(nanoseconds, 0)))
+	for i := range spec.TimeBounds {
+		if nanoseconds <= int64(spec.TimeBounds[i]) {
+			t.classes[i].Add(1)
+			return
+		}
+	}
 }
 
 func (t *times) sum(f *spec.Times) {
 	f.Count += t.count.Load()
 	f.Total += time.Duration(t.nanoseconds.Load())
+	for i := range t.classes {
+		f.Classes[i] += t.classes[i].Load()
+	}
 }
 
 // answered counts one answer to a client; fromServer is the server's status, 0

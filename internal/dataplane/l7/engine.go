@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -34,6 +35,8 @@ type Options struct {
 	// Held, while it is set, has new frontends accept nothing until their Resume;
 	// nil: never.
 	Held *atomic.Bool
+	// Logs writes the access logs; nil: there are none.
+	Logs *accesslog.Writer
 	// TLS makes the settings of an HTTPS frontend. Without it none can be opened.
 	TLS func(spec.Frontend) (*tls.Config, error)
 }

@@ -10,10 +10,18 @@ import (
 // head; up is the upload of what is still to come, nil when there is nothing.
 // It is false when the connection is to be closed.
 func (c *conn) exchange(up *upload, body int) bool {
+	c.requests++
+	c.beginRecord(c.w.req.Len() + body)
+	going := c.handle(up, body)
+	c.endRecord(up)
+	return going
+}
+
+// handle is exchange without what is noted of it.
+func (c *conn) handle(up *upload, body int) bool {
 	w, s := c.w, c.h.snap.Load()
 	req := &w.req
-	c.requests++
-	c.began = loop.Clock()
+	c.began = w.rec.read
 	if c.h.in.Limited() {
 		c.awaitRequest(up, body)
 	}
@@ -137,6 +145,7 @@ func (c *conn) forward(plan *policy.Plan, up *upload) bool {
 // ask sends the request to one server, over a kept connection if one is alive.
 func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 	for fresh := false; ; {
+		c.noteTry(m)
 		var u *upstream
 		kept := false
 		if !fresh && c.w.req.Minor > 0 {
@@ -154,6 +163,7 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 		switch {
 		case result == stale:
 			// Nothing was sent. The next kept one may be alive.
+			c.w.rec.n--
 		case result == lost && kept && c.replayable(u, up):
 			fresh = true
 		default:
@@ -170,4 +180,76 @@ const stale outcome = 255
 // there is no body.
 func (c *conn) replayable(u *upstream, up *upload) bool {
 	return up == nil && c.w.req.Body == h1.NoBody && c.w.req.Idempotent(c.w.in)
+}
+
+// beginRecord begins what is noted of a request. Of a body, length has what is at
+// hand.
+func (c *conn) beginRecord(length int) {
+	w := c.w
+	if w.began == 0 {
+		w.began = loop.Clock()
+	}
+	w.rec.begin(w.began, max(w.began, w.read), int64(length))
+	log := c.h.snap.Load().log
+	if log == nil {
+		return
+	}
+	q := logged{}
+	q.tlsVersion, q.cipher = c.front().agreed()
+	describe(&q, &w.req, w.in)
+	if c.stream != nil {
+		q.protocol = http2Version
+	}
+	log.begin(&w.rec, c.peer, &q)
+}
+
+var http2Version = []byte("HTTP/2.0")
+
+// front is the connection that the client has: for a request of HTTP/2 the one
+// that its stream is on.
+func (c *conn) front() *conn {
+	if c.stream != nil {
+		return c.stream.hc.c
+	}
+	return c
+}
+
+// agreed tells version and suite of TLS, by the names of the log; empty: without.
+func (c *conn) agreed() (version, cipher string) {
+	if c.tls == nil {
+		return "", ""
+	}
+	names := c.names.Load()
+	if names == nil { // the first time; streams may ask at once, and find the same
+		state := c.tls.conn.ConnectionState()
+		names = new([2]string)
+		names[0], names[1] = tlsNames(state.Version, state.CipherSuite)
+		c.names.Store(names)
+	}
+	return names[0], names[1]
+}
+
+// noteTry notes that the request goes to m.
+func (c *conn) noteTry(m *member) {
+	r := &c.w.rec
+	now := r.read // which was a moment ago
+	if r.n > 0 || r.replied > 0 {
+		now = loop.Clock()
+	}
+	r.try(m.Addr(), now)
+}
+
+// endRecord ends what is noted of a request. A tunnel has ended it by itself.
+func (c *conn) endRecord(up *upload) {
+	w := c.w
+	if w == nil {
+		return
+	}
+	if up != nil {
+		w.rec.length += int64(up.used) + up.received
+		if up.complete() && up.finished > 0 {
+			w.rec.read = up.finished
+		}
+	}
+	w.rec.finished(c.shard, loop.Clock())
 }

@@ -284,22 +284,30 @@ func hasty(change func(*waits), made func() *proxy) *proxy {
 
 func newProxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
-	return newProxyWithin(t, nil, o, targets...)
+	return newProxyWith(t, func(*Options, *spec.Frontend) {}, nil, o, targets...)
 }
 
 // newProxyWithin makes a proxy within limits; nil: none.
 func newProxyWithin(t testing.TB, limits *limit.Frontend, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
+	return newProxyWith(t, func(*Options, *spec.Frontend) {}, limits, o, targets...)
+}
+
+// newProxyWith lets the caller change what newProxyWithin would make.
+func newProxyWith(t testing.TB, change func(*Options, *spec.Frontend), limits *limit.Frontend, o spec.HTTPOptions, targets ...spec.Target) *proxy {
+	t.Helper()
 	log := new(logSink)
-	e := NewEngine(Options{Logger: newTextLog(log), Driver: driver, Loops: 2})
-	if shorten != nil {
-		shorten(&e.wheel.waits)
-	}
+	options := Options{Logger: newTextLog(log), Driver: driver, Loops: 2}
 	p := pool.NewStatic(targets...)
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		HTTP:   &o,
+	}
+	change(&options, &f)
+	e := NewEngine(options)
+	if shorten != nil {
+		shorten(&e.wheel.waits)
 	}
 	e.newTLS = func(spec.Frontend) (*tls.Config, error) { return &tls.Config{Certificates: testCertificates()}, nil }
 	if overTLS {

@@ -45,6 +45,7 @@ type HTTP struct {
 type snapshot struct {
 	*policy.Snapshot
 	acl  *acl.List
+	log  *requestLog // nil: requests are not logged
 	drop h1.Mask     // the client's headers that are ours to give
 	host []byte      // stands in where an HTTP/1.0 client named none
 	tls  *tls.Config // of HTTPS
@@ -62,7 +63,7 @@ var owned = map[policy.Header]h1.ID{
 }
 
 func (e *Engine) newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
-	s := &snapshot{Snapshot: policy.NewKeyedSnapshot(e.options.Secret, f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String())}
+	s := &snapshot{Snapshot: policy.NewKeyedSnapshot(e.options.Secret, f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String()), log: newRequestLog(e.options.Logs, &f)}
 	for header, id := range owned {
 		if s.Headers().Own&header != 0 {
 			s.drop |= h1.Of(id)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // blockQueue holds the part of a request's body that no server has taken. The
@@ -94,7 +95,9 @@ func (up *upload) runStream() {
 				from = to
 			}
 		}
+		up.received += int64(n)
 		if up.ended {
+			up.finished = loop.Clock()
 			up.state.Store(uploadEnding)
 		}
 		var err error

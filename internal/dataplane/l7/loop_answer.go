@@ -165,6 +165,7 @@ func (x *loopExchange) deliver(b *block) bool {
 		return false
 	}
 	x.c.port.count.answered(resp.Status, resp.Status)
+	x.rec.passed(int(x.c.fd), resp.Status, len(r.head), r.loop.Now())
 	x.answered, x.have = true, 0
 	copy(b[start:], r.head)
 	return x.transmit(b, start, to)
@@ -218,6 +219,7 @@ func (x *loopExchange) transmit(b *block, from, to int) bool {
 		return false
 	}
 	x.c.port.count.bytesOut.Add(uint64(n))
+	x.rec.out += int64(n)
 	if from += n; from < to {
 		if b == x.r.block {
 			b = x.r.yieldBlock()
@@ -239,7 +241,9 @@ func (x *loopExchange) transmit(b *block, from, to int) bool {
 
 // settle keeps or closes the connection to a server that has said all.
 func (x *loopExchange) settle() {
-	x.c.port.count.upstream.took(x.r.loop.Now() - x.began)
+	now := x.r.loop.Now()
+	x.c.port.count.upstream.took(now - x.began)
+	x.rec.endTry(now)
 	switch {
 	case x.s == nil:
 	case x.reusable && !x.s.ending && !x.s.readable:
@@ -265,6 +269,7 @@ func (x *loopExchange) sendBytes(p []byte) bool {
 		return false
 	}
 	x.c.port.count.bytesOut.Add(uint64(n))
+	x.rec.out += int64(n)
 	if n < len(p) {
 		if x.b == nil {
 			x.b = getBlock()
@@ -293,6 +298,7 @@ func (x *loopExchange) flush() {
 		return
 	}
 	x.c.port.count.bytesOut.Add(uint64(n))
+	x.rec.out += int64(n)
 	if x.from += n; x.paused() {
 		x.c.setDeadline(x.r.e.wheel.waits.send)
 		return

@@ -21,6 +21,7 @@ type loopClient struct {
 	timer    loop.Timer
 	deadline int64 // on the loop's clock
 	armed    int64 // when timer comes up; it is not moved to a later time
+	began    int64 // when a head had begun that had to be waited for; 0: none had
 	peer     netip.AddrPort
 	key      uint64
 	w        *work         // bytes that wait for others, or for the request under way
@@ -105,7 +106,7 @@ func (c *loopClient) read() {
 	room := r.block[:]
 	if c.w != nil {
 		if !c.w.grow() {
-			c.refuse(h1.ErrHeaderTooLarge)
+			c.refuse(h1.ErrHeaderTooLarge, &c.w.req, c.w.in)
 			return
 		}
 		room = c.w.in[len(c.w.in):cap(c.w.in)]
@@ -143,7 +144,7 @@ func (c *loopClient) take(in []byte) {
 		req.Reset()
 		done, err := req.Parse(in)
 		if err != nil {
-			c.refuse(err)
+			c.refuse(err, req, in)
 			return
 		}
 		if !done {
@@ -164,7 +165,7 @@ func (c *loopClient) takeHeld() {
 	w := c.w
 	done, err := w.req.Parse(w.in)
 	if err != nil {
-		c.refuse(err)
+		c.refuse(err, &w.req, w.in)
 		return
 	}
 	if !done {
@@ -217,6 +218,7 @@ func (c *loopClient) wait() {
 	case c.w != nil:
 		if c.phase != loopHead {
 			c.phase = loopHead
+			c.began = c.port.r.loop.Now()
 			c.setDeadline(c.port.h.snap.Load().RequestTimeout())
 		}
 	case c.port.h.closing.Load():
@@ -278,7 +280,8 @@ func (c *loopClient) Expired() {
 	switch c.state {
 	case loopOpen:
 		if c.phase == loopHead {
-			c.refuse(errTimeout)
+			_, _ = c.w.req.Parse(c.w.in) // for the log: what was held has not been looked at
+			c.refuse(errTimeout, &c.w.req, c.w.in)
 		} else {
 			c.end(sock.Close)
 		}

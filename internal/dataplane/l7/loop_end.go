@@ -8,14 +8,15 @@ import (
 )
 
 // refuse answers a request that could not be read.
-func (c *loopClient) refuse(why error) {
+func (c *loopClient) refuse(why error, req *h1.Request, in []byte) {
 	a := answer{status: 400, close: true}
 	if e, ok := why.(*h1.Error); ok {
 		a.status = e.Status
 	}
-	c.port.count.requests.Add(1)
 	c.state, c.linger = loopBusy, true
 	c.x = c.port.r.newExchange(c)
+	c.port.count.requests.Add(1)
+	c.x.beginRecord(req, in)
 	c.x.answer(&a)
 }
 
@@ -85,6 +86,7 @@ func (c *loopClient) forget() {
 	p.r.loop.Disarm(&c.timer)
 	if x := c.x; x != nil {
 		c.x = nil
+		x.endRecord()
 		x.drop()
 		p.r.freeExchange(x)
 	}

@@ -18,6 +18,7 @@ type loopExchange struct {
 	s    *loopServer // nil: none asked now
 	m    *member     // acquired; nil: none
 	plan policy.Plan
+	rec  record
 
 	out  []byte // what goes to the server
 	sent int    // bytes of out
@@ -61,7 +62,8 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 	c.requests++
 	x := r.newExchange(c)
 	c.x, c.state = x, loopBusy
-	x.began = r.loop.Now()
+	x.beginRecord(req, in)
+	x.began = x.rec.read
 	x.minor, x.persistent, x.head, x.gzip = req.Minor, req.Persistent, req.IsHead(in), s.offersGzip(req, in)
 	if !c.port.h.admitRequest(c.port.count) {
 		x.answerLocally(&answer{status: 503})
@@ -105,6 +107,7 @@ func (x *loopExchange) try(m *member) {
 	for ; m != nil; m = x.another() {
 		m.Acquire()
 		x.m = m
+		x.rec.try(m.Addr(), x.r.loop.Now())
 		if x.connect() {
 			return
 		}
@@ -213,6 +216,7 @@ func (x *loopExchange) lost() {
 		return
 	}
 	x.fresh = true
+	x.rec.try(x.m.Addr(), x.r.loop.Now())
 	if !x.connect() {
 		x.try(x.another())
 	}
@@ -278,6 +282,7 @@ func (x *loopExchange) answer(a *answer) {
 	r := x.r
 	r.head = a.append(r.head[:0], r.stamp())
 	x.c.port.count.answered(a.status, 0)
+	x.rec.answered(a.status, len(r.head)-a.size(), r.loop.Now())
 	x.framing, x.done, x.answered = h1.Length, true, true
 	if x.sendBytes(r.head) && !x.paused() {
 		x.complete()
@@ -302,6 +307,7 @@ func (x *loopExchange) complete() {
 	if x.began != 0 {
 		c.port.count.response.took(x.r.loop.Now() - x.began)
 	}
+	x.endRecord()
 	x.drop()
 	c.x = nil
 	x.r.freeExchange(x)
@@ -310,4 +316,25 @@ func (x *loopExchange) complete() {
 		return
 	}
 	c.state = loopOpen
+}
+
+// beginRecord begins what is noted of a request; in is what has been read of it.
+func (x *loopExchange) beginRecord(req *h1.Request, in []byte) {
+	c := x.c
+	now := x.r.loop.Now()
+	began := now
+	if c.began != 0 {
+		began, c.began = c.began, 0
+	}
+	x.rec.begin(began, now, int64(len(in)))
+	if log := c.port.h.snap.Load().log; log != nil {
+		var q logged
+		describe(&q, req, in)
+		log.begin(&x.rec, c.peer, &q)
+	}
+}
+
+// endRecord ends what is noted of a request.
+func (x *loopExchange) endRecord() {
+	x.rec.finished(x.c.port.shard, x.r.loop.Now())
 }

@@ -18,6 +18,9 @@ func (c *loopClient) handOver(in []byte) {
 		w = getWork()
 		w.fill(in)
 	}
+	if c.began != 0 {
+		w.began = c.began
+	}
 	c.leave(w, nil)
 }
 
@@ -54,6 +57,7 @@ type handed struct {
 	fd         int     // of the server
 	b          *block  // what came of the answer, from headRoom on
 	have       int
+	rec        record
 	minor      uint8
 	persistent bool
 	began      int64
@@ -81,12 +85,14 @@ func (x *loopExchange) coding(b *block) policy.Coding {
 // handOver has a goroutine go on with the exchange, whose answer's head is in b.
 func (x *loopExchange) handOver(b *block) {
 	r, c, s := x.r, x.c, x.s
-	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, minor: x.minor, persistent: x.persistent, began: x.began}
+	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, rec: x.rec, minor: x.minor, persistent: x.persistent, began: x.began}
 	if b == r.block {
 		r.yieldBlock()
 	}
-	x.b, x.m, x.s = nil, nil, nil
+	x.b, x.m, x.s, x.rec.line = nil, nil, nil, nil
 	s.detach()
+	c.x = nil
+	r.freeExchange(x)
 	w := c.w
 	if w == nil {
 		w = getWork()
@@ -112,21 +118,18 @@ func (c *conn) resume() bool {
 	c.gzip, c.reserved, c.began = true, true, t.began
 	c.w.req.Reset()
 	c.w.req.Minor, c.w.req.Persistent = t.minor, t.persistent
+	c.w.rec = t.rec
+	defer c.endRecord(nil)
 	result := c.passAnswer(u, t.b, t.have, &t.plan, nil)
 	t.m.Release()
 	c.cancelCompressor()
 	switch result {
 	case delivered:
-		c.after(0)
 		return true
 	case cutShort:
 		return false
 	default:
-		if !c.answerLocally(&answer{status: 502}, nil) {
-			return false
-		}
-		c.after(0)
-		return true
+		return c.answerLocally(&answer{status: 502}, nil)
 	}
 }
 

@@ -25,6 +25,7 @@ type loopPort struct {
 	h       *HTTP
 	r       *reactor
 	count   *counters
+	shard   uint32
 	fd      int // -1: closed
 	handle  loop.Handle
 	pause   loop.Timer
@@ -169,7 +170,7 @@ func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort, limits *limit.Fron
 	parts := len(group.FDs)
 	h.bounds.init(limits, parts)
 	for i, fd := range group.FDs {
-		p := &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], fd: fd}
+		p := &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], shard: uint32(i), fd: fd}
 		p.in.init(p.r, h.limits.In.Part(parts+1))
 		p.out.init(p.r, h.limits.Out.Part(parts+1))
 		h.ports = append(h.ports, p)

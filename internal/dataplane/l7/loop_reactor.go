@@ -162,7 +162,8 @@ func (r *reactor) freeExchange(x *loopExchange) {
 	if cap(out) > 4*workSize {
 		out = nil
 	}
-	*x = loopExchange{out: out}
+	x.rec.shrink()
+	*x = loopExchange{out: out, rec: record{line: x.rec.line}}
 	if len(r.idle) < maxIdleExchanges {
 		r.idle = append(r.idle, x)
 	}

@@ -96,6 +96,7 @@ func (x *loopExchange) drain() bool {
 	for x.pipe.Held > 0 {
 		n, errno := x.pipe.Drain(int(x.c.fd))
 		x.c.port.count.bytesOut.Add(uint64(n))
+		x.rec.out += int64(n)
 		if errno == syscall.EAGAIN {
 			x.c.setDeadline(sendTimeout)
 			x.c.watch(true)

@@ -48,6 +48,17 @@ type answer struct {
 	keepAlive bool // said to a client that must be told
 }
 
+// size is that of the answer's body.
+func (a *answer) size() int {
+	if a.head {
+		return 0
+	}
+	if p, ok := pages[a.status]; ok {
+		return len(p.body)
+	}
+	return len(pages[500].body)
+}
+
 // append writes the answer with the stamp lines.
 func (a *answer) append(dst, stamp []byte) []byte {
 	p, ok := pages[a.status]

@@ -67,7 +67,9 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 		putBlock(b)
 		return errFirst
 	}
-	r.c.count.answered(r.c.w.resp.Status, r.c.w.resp.Status)
+	status, rec, now := r.c.w.resp.Status, &r.c.w.rec, loop.Clock()
+	r.c.count.answered(status, status)
+	rec.passed(r.c.front().fd, status, len(head), now)
 	r.serverDone()
 	if r.done && reusable {
 		r.c.release(r.u)
@@ -112,7 +114,9 @@ func (r *relay) finish(err error, reusable *bool) error {
 // serverDone notes how long the server took, once it has said all.
 func (r *relay) serverDone() {
 	if r.done {
-		r.c.count.upstream.took(loop.Clock() - r.c.began)
+		now := loop.Clock()
+		r.c.count.upstream.took(now - r.c.began)
+		r.c.w.rec.endTry(now)
 	}
 }
 

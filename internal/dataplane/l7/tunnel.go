@@ -7,6 +7,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/limit"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // tunnelIdle closes a tunnel without traffic, as the vendor documents for
@@ -19,6 +20,7 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 	w := c.w
 	w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
 	c.count.answered(101, 101)
+	w.rec.passed(c.front().fd, 101, len(w.head), loop.Clock())
 	err := c.deliver(w.head)
 	if rest := b[at+w.resp.Len() : at+have]; err == nil && len(rest) > 0 {
 		err = c.deliver(rest)
@@ -31,8 +33,11 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 		c.discard(u)
 		return cutShort
 	}
+	rec := w.rec
+	w.rec.line = nil
 	putWork(w)
 	c.w = nil
+	defer func() { rec.finished(c.shard, loop.Clock()) }()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -44,7 +49,10 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 		}()
 		c.carry(&c.socket, &u.socket, u, &c.h.in, c.count.bytesIn.Add)
 	}()
-	c.carry(&u.socket, &c.socket, u, &c.h.out, c.count.bytesOut.Add)
+	c.carry(&u.socket, &c.socket, u, &c.h.out, func(n uint64) uint64 {
+		rec.out += int64(n)
+		return c.count.bytesOut.Add(n)
+	})
 	<-done
 	c.discard(u)
 	return cutShort

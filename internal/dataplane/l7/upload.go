@@ -7,6 +7,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // upload passes a request body on that was not in the buffer to its end. It has
@@ -27,8 +28,10 @@ type upload struct {
 	rest  []byte // bytes read behind the end of the body
 	ended bool   // the end of the body was framed, not necessarily sent
 
-	st   *stream       // the client's side, of HTTP/2; nil: the connection itself
-	stop chan struct{} // closed to have it end, with st
+	st       *stream       // the client's side, of HTTP/2; nil: the connection itself
+	stop     chan struct{} // closed to have it end, with st
+	received int64         // bytes, beside those of the buffer
+	finished int64         // when the last of them had come
 
 	started bool
 	state   atomic.Uint32
@@ -171,6 +174,7 @@ func (up *upload) run() {
 			return
 		}
 		up.c.count.bytesIn.Add(uint64(n))
+		up.received += int64(n)
 		from, to, _, err := up.frame(b[:], n)
 		if err != nil {
 			putBlock(b)
@@ -184,6 +188,7 @@ func (up *upload) run() {
 		}
 		up.u.rtimer.arm(up.timeout)
 		if up.ended {
+			up.finished = loop.Clock()
 			up.state.Store(uploadEnding)
 		}
 		if len(p) > 0 {
@@ -274,7 +279,10 @@ func (c *conn) exchangeSlowly() bool {
 	if up.failed() {
 		c.requests++
 		c.count.requests.Add(1)
-		return c.answerUpload(up)
+		c.beginRecord(c.w.req.Len())
+		going := c.answerUpload(up)
+		c.endRecord(up)
+		return going
 	}
 	if !c.exchange(up, 0) {
 		return false
@@ -318,6 +326,7 @@ func (c *conn) answerUpload(up *upload) bool {
 		a.status = 408
 	case uploadGone:
 		c.count.answered(400, 0) // nobody is there to read it
+		c.w.rec.answered(400, 0, loop.Clock())
 		return false
 	}
 	return c.answerLocally(&a, up)

@@ -45,12 +45,14 @@ type FrontendID struct {
 type Frontend struct {
 	ID     FrontendID
 	Listen netip.AddrPort
-	Pool   string       // Pool.ID; empty for a redirect
-	ACL    *ACL         // who may connect; nil: everybody
-	TCP    *TCPOptions  // for TCP and UDP
-	UDP    *UDPOptions  // for UDP
-	HTTP   *HTTPOptions // for HTTP and HTTPS
-	TLS    *TLSOptions  // for HTTPS
+	Pool   string // Pool.ID; empty for a redirect
+	ACL    *ACL   // who may connect; nil: everybody
+	// AccessLog is where requests are logged; nil: nowhere. Layer 7 only.
+	AccessLog *AccessLog
+	TCP       *TCPOptions  // for TCP and UDP
+	UDP       *UDPOptions  // for UDP
+	HTTP      *HTTPOptions // for HTTP and HTTPS
+	TLS       *TLSOptions  // for HTTPS
 
 	// MaxConnections is how many client connections or flows may be open at once;
 	// more are refused. 0: no limit.
@@ -107,6 +109,13 @@ type HTTPOptions struct {
 	Rules []Rule
 	// Sticky keeps sessions on their servers, those of rules excepted; nil: off.
 	Sticky *Sticky
+}
+
+// AccessLog is the destination of an instance's log of requests, and what its
+// lines say of the instance.
+type AccessLog struct {
+	Project, Store                 string // parts of the file's path
+	Name, Region, NetworkType, VPC string
 }
 
 // Redirect sends clients to an HTTPS port of the same host.
@@ -258,8 +267,18 @@ type EngineFacts struct {
 	DescriptorShortages uint64
 }
 
+// TimeBounds are the upper bounds of the classes of Times.
+var TimeBounds = [...]time.Duration{
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, 60 * time.Second,
+}
+
 // Times is how often something was done, and how long it took together.
 type Times struct {
 	Count uint64
 	Total time.Duration
+	// Classes has a count for each of TimeBounds, of what took at most that long
+	// and is in no class before. What took longer than all is in none.
+	Classes [len(TimeBounds)]uint64
 }

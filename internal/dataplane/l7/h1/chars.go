@@ -90,6 +90,9 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
+// IsNamed tells whether a header name is the given one, without regard to case.
+func IsNamed(name []byte, lower string) bool { return equalFold(name, lower) }
+
 // sameFold compares two byte strings without regard to ASCII case.
 func sameFold(a, b []byte) bool {
 	if len(a) != len(b) {

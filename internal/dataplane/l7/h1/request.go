@@ -98,6 +98,21 @@ func (r *Request) Method(buf []byte) []byte { return buf[r.methodStart:r.methodE
 // query; AppendHead writes the "/" that is missing.
 func (r *Request) Target(buf []byte) []byte { return buf[r.path:r.targetEnd] }
 
+// Parts returns method, target and version as the client wrote them, of a head
+// that may be incomplete: what has not come whole is nil.
+func (r *Request) Parts(buf []byte) (method, target, version []byte) {
+	if r.methodEnd > 0 {
+		method = r.Method(buf)
+	}
+	if r.targetEnd > 0 {
+		target = buf[r.target:r.targetEnd]
+	}
+	if r.first > 0 {
+		version = buf[r.targetEnd+1 : r.first-2]
+	}
+	return method, target, version
+}
+
 // Line returns the request line without its end.
 func (r *Request) Line(buf []byte) []byte {
 	if r.first < 2 {

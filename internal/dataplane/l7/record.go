@@ -1,0 +1,101 @@
+package l7
+
+import (
+	"net/netip"
+
+	"github.com/openslb/openslb/internal/dataplane/sock"
+)
+
+// record is what is noted of one request by the driver that serves it, for the
+// access log. The driver
+//
+//   - begins it when the head of the request has come, or cannot be read,
+//   - calls try for every connection that the request is sent over,
+//   - says what was answered (answered, passed) and how much it sent (out),
+//   - calls finished once, when the client has all of the answer or none
+//     will come.
+//
+// Times are those of loop.Clock.
+type record struct {
+	began, read int64 // the first byte, the whole head; with an upload, its end
+	length      int64 // of the request, with its body
+	out         int64 // bytes sent to the client
+	head        int64 // those of them that are the answer's head
+	replied     int64 // the answer's head was ready
+	status      int   // of the answer; 0: none
+	server      bool  // a server's
+	left        bool  // the client had gone before the answer
+	rtt         uint32
+	n           int
+	tries       [maxConnectTries + 1]try
+
+	log  *requestLog // nil: not logged
+	line []byte      // what of the line is known from the request
+	// hostless: the request names no host, the server's address stands in.
+	hostless bool
+}
+
+// try is one connection that a request was sent over, or was to be.
+type try struct {
+	addr         netip.AddrPort
+	begun, ended int64
+	status       int // 0: no answer
+}
+
+// begin starts a record. The line's memory is used again.
+func (r *record) begin(began, read, length int64) {
+	*r = record{began: began, read: read, length: length, line: r.line[:0]}
+}
+
+// shrink gives back the memory of an unusually long line.
+func (r *record) shrink() {
+	if cap(r.line) > 4*workSize {
+		r.line = nil
+	}
+}
+
+// try notes that the request goes to a server.
+func (r *record) try(addr netip.AddrPort, now int64) {
+	r.endTry(now)
+	if r.n < len(r.tries) {
+		r.tries[r.n] = try{addr: addr, begun: now}
+		r.n++
+	}
+}
+
+// endTry notes the end of the try under way: the last byte of an answer, or a
+// failure.
+func (r *record) endTry(now int64) {
+	if r.n > 0 && r.tries[r.n-1].ended == 0 {
+		r.tries[r.n-1].ended = now
+	}
+}
+
+// answered notes that the client is told something of our own; head is the size
+// of the answer's head.
+func (r *record) answered(status, head int, now int64) {
+	r.status, r.head, r.replied = status, int64(head), now
+}
+
+// passed notes that the client, on fd, is about to get the server's answer.
+func (r *record) passed(fd, status, head int, now int64) {
+	r.answered(status, head, now)
+	r.server = true
+	if r.n > 0 {
+		r.tries[r.n-1].status = status
+	}
+	if r.log != nil {
+		open := false
+		r.rtt, open = sock.RoundTrip(fd)
+		r.left = !open
+	}
+}
+
+// finished ends the record of a request that is over, and writes its line if it
+// is logged. The shard is a number that other callers seldom use.
+func (r *record) finished(shard uint32, now int64) {
+	if r.log != nil {
+		r.endTry(now)
+		r.log.write(shard, r, now)
+	}
+}
