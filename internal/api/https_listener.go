@@ -20,6 +20,7 @@ func (s *Server) httpsListenerActions() []rpc.Action {
 // of HTTP listeners and a few more. An empty CACertificateId ends mutual TLS.
 type httpsSettings struct {
 	httpSettings
+	clientCertSettings
 	CACertificateID     *string     `param:"CACertificateId" allowempty:"true" maxlen:"128"`
 	EnableHTTP2         *slb.Switch `param:"EnableHttp2"`
 	ServerCertificateID *string     `param:"ServerCertificateId" maxlen:"128"`
@@ -34,6 +35,9 @@ func (p *httpsSettings) apply(l *slb.Listener, isNew bool) error {
 	set(&o.TLSCipherPolicy, p.TLSCipherPolicy)
 	if builtin, ok := slb.BuiltinTLSCipherPolicy(o.TLSCipherPolicy); ok {
 		o.TLSCipherPolicy = builtin.ID
+	}
+	if err := p.clientCertSettings.apply(&o.ClientCert); err != nil {
+		return err
 	}
 	if o.ServerCertificateID == "" {
 		return slb.ErrServerCertificateNone
@@ -112,8 +116,6 @@ func (s *Server) setHTTPSListener(ctx context.Context, p *setHTTPSListenerParams
 	})
 }
 
-// describeHTTPSListenerResult: the headers about client certificates belong to
-// parameters that no page has, and are never added.
 type describeHTTPSListenerResult struct {
 	httpAttributes
 	CACertificateID     string               `out:"CACertificateId,omitempty"`
@@ -121,11 +123,7 @@ type describeHTTPSListenerResult struct {
 	EnableHTTP2         string               `out:"EnableHttp2"`
 	ServerCertificateID string               `out:"ServerCertificateId"`
 	TLSCipherPolicy     string               `out:"TLSCipherPolicy"`
-
-	XForwardedForClientVerify      string `out:"XForwardedFor_ClientCertClientVerify"`
-	XForwardedForClientFingerprint string `out:"XForwardedFor_ClientCertFingerprint"`
-	XForwardedForClientIssuerDN    string `out:"XForwardedFor_ClientCertIssuerDN"`
-	XForwardedForClientSubjectDN   string `out:"XForwardedFor_ClientCertSubjectDN"`
+	clientCertOut
 }
 
 func (s *Server) describeHTTPSListener(_ context.Context, p *listenerParams) (*describeHTTPSListenerResult, error) {
@@ -133,17 +131,13 @@ func (s *Server) describeHTTPSListener(_ context.Context, p *listenerParams) (*d
 	if err != nil {
 		return nil, err
 	}
-	const off = string(slb.Off)
 	return &describeHTTPSListenerResult{
-		httpAttributes:                 httpAttributesOf(s.cfg.Store.State(), l),
-		CACertificateID:                l.HTTPS.CACertificateID,
-		DomainExtensions:               domainExtensionsOut(s.cfg.Store.State(), l),
-		EnableHTTP2:                    string(l.HTTPS.EnableHTTP2),
-		ServerCertificateID:            l.HTTPS.ServerCertificateID,
-		TLSCipherPolicy:                l.HTTPS.TLSCipherPolicy,
-		XForwardedForClientVerify:      off,
-		XForwardedForClientFingerprint: off,
-		XForwardedForClientIssuerDN:    off,
-		XForwardedForClientSubjectDN:   off,
+		httpAttributes:      httpAttributesOf(s.cfg.Store.State(), l),
+		clientCertOut:       clientCertOf(&l.HTTPS.ClientCert),
+		CACertificateID:     l.HTTPS.CACertificateID,
+		DomainExtensions:    domainExtensionsOut(s.cfg.Store.State(), l),
+		EnableHTTP2:         string(l.HTTPS.EnableHTTP2),
+		ServerCertificateID: l.HTTPS.ServerCertificateID,
+		TLSCipherPolicy:     l.HTTPS.TLSCipherPolicy,
 	}, nil
 }

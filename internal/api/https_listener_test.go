@@ -51,6 +51,14 @@ func TestHTTPSRoundTrip(t *testing.T) {
 		{"IdleTimeout", "60", 60.0},
 		{"RequestTimeout", "180", 180.0},
 		{"XForwardedFor_SLBPORT", "on", "on"},
+		{"XForwardedFor_ClientCertClientVerify", "on", "on"},
+		{"XForwardedFor_ClientCertFingerprint", "on", "on"},
+		{"XForwardedFor_ClientCertIssuerDN", "ON", "on"},
+		{"XForwardedFor_ClientCertSubjectDN", "on", "on"},
+		{"XForwardedFor_ClientCertClientVerifyAlias", "v-1", "v-1"},
+		{"XForwardedFor_ClientCertFingerprintAlias", "My_Print", "My_Print"},
+		{"XForwardedFor_ClientCertIssuerDNAlias", "i", "i"},
+		{"XForwardedFor_ClientCertSubjectDNAlias", "s", "s"},
 		{"Bandwidth", "50", 50.0},
 		{"Description", "k8s/443/web", "k8s/443/web"},
 		{"HealthCheck", "on", "on"},
@@ -205,5 +213,29 @@ func TestPolicyNames(t *testing.T) {
 			p = append(p, fmt.Sprint("Ciphers.", i+1), c)
 		}
 		w.ok("CreateTLSCipherPolicy", p...)
+	}
+}
+
+// TestClientCertAliases: an alias takes no header's place that means something
+// else, and no other's of the listener.
+func TestClientCertAliases(t *testing.T) {
+	w := newWorld(t)
+	lb := withHTTPS(w)
+	set := func(p ...string) []string {
+		return append([]string{"LoadBalancerId", lb, "ListenerPort", "443"}, p...)
+	}
+	for _, alias := range []string{"Host", "content_length", "X-Forwarded-For", "proxy-x", "a b", "a:", strings.Repeat("a", 41)} {
+		if status, _ := w.try("SetLoadBalancerHTTPSListenerAttribute", set("XForwardedFor_ClientCertSubjectDNAlias", alias)...); status != 400 {
+			t.Errorf("alias %q: status %d", alias, status)
+		}
+	}
+	w.ok("SetLoadBalancerHTTPSListenerAttribute", set("XForwardedFor_ClientCertSubjectDNAlias", "X-Who")...)
+	if status, _ := w.try("SetLoadBalancerHTTPSListenerAttribute", set("XForwardedFor_ClientCertIssuerDNAlias", "x_who")...); status != 400 {
+		t.Errorf("the same alias twice: status %d", status)
+	}
+	w.ok("SetLoadBalancerHTTPSListenerAttribute", set("XForwardedFor_ClientCertSubjectDNAlias", "")...)
+	a := w.ok("DescribeLoadBalancerHTTPSListenerAttribute", "LoadBalancerId", lb, "ListenerPort", "443")
+	if alias, there := a["XForwardedFor_ClientCertSubjectDNAlias"]; there {
+		t.Errorf("the alias is still %v", alias)
 	}
 }

@@ -124,6 +124,7 @@ type httpsConfig struct {
 	EnableHTTP2         string `out:"EnableHttp2"`
 	ServerCertificateID string `out:"ServerCertificateId"`
 	TLSCipherPolicy     string `out:"TLSCipherPolicy"`
+	clientCertOut
 }
 
 type describeListenersResult struct {
@@ -213,7 +214,7 @@ func listedListenerOf(l *slb.Listener) listedListener {
 		out.HTTP = &httpConfig{layer7ConfigOf(l), l.HTTP.ForwardCode, int(l.HTTP.ForwardPort), string(l.HTTP.ListenerForward)}
 	case slb.HTTPS:
 		o := l.HTTPS
-		out.HTTPS = &httpsConfig{layer7ConfigOf(l), o.CACertificateID, string(o.EnableHTTP2), o.ServerCertificateID, o.TLSCipherPolicy}
+		out.HTTPS = &httpsConfig{layer7ConfigOf(l), o.CACertificateID, string(o.EnableHTTP2), o.ServerCertificateID, o.TLSCipherPolicy, clientCertOf(&o.ClientCert)}
 	}
 	return out
 }

@@ -51,6 +51,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 		}
 		if l.Protocol.IsL7() {
 			var more []spec.Pool
+			f.HTTP.ClientCert = clientCert(l)
 			f.HTTP.Rules, more = rules(s, lb, l, f.HTTP.Sticky)
 			inst.Pools = append(inst.Pools, more...)
 		}

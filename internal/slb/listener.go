@@ -151,6 +151,20 @@ type HTTPSOptions struct {
 	// TLSCipherPolicy is a built-in policy's name or a custom one's ID.
 	TLSCipherPolicy string
 	EnableHTTP2     Switch
+	// ClientCert are the headers that tell servers of a client's certificate.
+	ClientCert ClientCertHeaders `json:",omitzero"`
+}
+
+// ClientCertHeaders are the headers about the certificate of a client, of which
+// there is one only with a CACertificateID.
+type ClientCertHeaders struct {
+	SubjectDN, IssuerDN, Fingerprint, ClientVerify ClientCertHeader
+}
+
+// ClientCertHeader is one of them. The zero value is switched off.
+type ClientCertHeader struct {
+	Switch Switch `json:",omitempty"`
+	Alias  string `json:",omitempty"` // the header's name; empty: the usual one
 }
 
 // HealthCheck are the settings of the probe of one listener or rule.

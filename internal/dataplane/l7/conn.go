@@ -58,6 +58,8 @@ type conn struct {
 	linger   bool // the client may still be sending: close gently
 	broken   bool // the client must not take the answer for complete
 	last     bool // what is delivered next is the end of an answer
+	// cert is what certLines made last; nil: nothing yet.
+	cert atomic.Pointer[certLines]
 	// names are those of agreed; nil: nobody has asked yet.
 	names    atomic.Pointer[[2]string]
 	tried    [maxConnectTries]*member

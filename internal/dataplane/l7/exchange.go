@@ -41,6 +41,9 @@ func (c *conn) handle(up *upload, body int) bool {
 	}
 
 	s.editRequest(&w.edits, &plan, c.peerText, c.portText)
+	if len(plan.Headers.OwnNames) > 0 {
+		w.edits.MoreLines = c.front().certLines(plan.Headers)
+	}
 	w.out = req.AppendHead(w.out[:0], w.in, &w.edits)
 	if up != nil {
 		w.out = append(w.out, up.first...)

@@ -102,6 +102,7 @@ type HTTPOptions struct {
 	Port           bool // send X-Forwarded-Port
 	ClientSrcPort  bool // send X-Forwarded-Client-srcport
 	Gzip           bool // compress answers for clients that take it
+	ClientCert     ClientCertHeaders
 	// Redirect, when set, answers every request itself.
 	Redirect *Redirect
 	// Rules send some requests elsewhere than to Frontend.Pool. No two have the
@@ -109,6 +110,15 @@ type HTTPOptions struct {
 	Rules []Rule
 	// Sticky keeps sessions on their servers, those of rules excepted; nil: off.
 	Sticky *Sticky
+}
+
+// ClientCertHeaders names the headers that tell servers of a client's
+// certificate. Empty: not sent.
+type ClientCertHeaders struct {
+	Subject     string // distinguished name by RFC 2253
+	Issuer      string // the same of who issued it
+	Fingerprint string // SHA-1, in hexadecimal
+	Verify      string // SUCCESS, or NONE without a certificate
 }
 
 // AccessLog is the destination of an instance's log of requests, and what its

@@ -7,11 +7,15 @@ type RequestEdits struct {
 	// Drop are headers of the client that are not passed on, besides those that
 	// end at the proxy anyway.
 	Drop Mask
+	// DropNames are further ones, in lower case; '_' in a name counts as '-'.
+	DropNames []string
 	// ForwardedFor is appended to the client's X-Forwarded-For list; empty
 	// leaves that header as it came.
 	ForwardedFor []byte
 	// Lines are complete header lines to add, each with its CRLF.
 	Lines []byte
+	// MoreLines are further lines like Lines.
+	MoreLines []byte
 	// SrcPort is the value of X-Forwarded-Client-srcport; empty: not sent.
 	SrcPort []byte
 	// CountHops writes the loop marker, one higher than it came.
@@ -55,7 +59,7 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch {
-		case drop.Has(f.ID) || f.nominated:
+		case drop.Has(f.ID) || f.nominated || len(e.DropNames) > 0 && isOneOf(f.Name(buf), e.DropNames):
 			dst = append(dst, buf[from:end]...)
 			from = int(f.End)
 		case i == r.cookie && e.CookieCut[1] > 0:
@@ -76,6 +80,7 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 		dst = r.appendForwarded(dst, buf, e.ForwardedFor)
 	}
 	dst = append(dst, e.Lines...)
+	dst = append(dst, e.MoreLines...)
 	if len(e.SrcPort) > 0 {
 		dst = append(dst, "X-Forwarded-Client-srcport: "...)
 		dst = append(dst, e.SrcPort...)
@@ -101,6 +106,15 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 		dst = append(dst, "Connection: close\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+func isOneOf(name []byte, lower []string) bool {
+	for _, l := range lower {
+		if equalDash(name, l) {
+			return true
+		}
+	}
+	return false
 }
 
 // appendForwarded writes one X-Forwarded-For line: the client's values in their

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/pool"
@@ -88,6 +89,10 @@ type Headers struct {
 	SrcPort bool
 	// Lines are the constant header lines, each with its CRLF.
 	Lines []byte
+	// ClientCert, if any of it is set, has headers about the client's certificate
+	// sent. The client cannot give those of OwnNames, in lower case.
+	ClientCert spec.ClientCertHeaders
+	OwnNames   []string
 }
 
 // maxHops ends a request that keeps coming back to us, as one does when a
@@ -181,6 +186,12 @@ func (s *Snapshot) makeHeaders() Headers {
 	set(o.Port, ForwardedPort, "X-Forwarded-Port", strconv.Itoa(int(f.ID.Port)))
 	if o.ClientSrcPort {
 		h.Own |= ForwardedSrcPort
+	}
+	h.ClientCert = o.ClientCert
+	for _, name := range []string{o.ClientCert.Subject, o.ClientCert.Issuer, o.ClientCert.Fingerprint, o.ClientCert.Verify} {
+		if name != "" {
+			h.OwnNames = append(h.OwnNames, strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+		}
 	}
 	return h
 }
