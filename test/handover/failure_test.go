@@ -89,7 +89,8 @@ func play(dir, to string) error {
 // and by giving up, under load. The old one goes on, and can be replaced after
 // all.
 func TestNewProcessFails(t *testing.T) {
-	w := newWorld(t, "--handover-timeout", "1s")
+	t.Parallel() // most of it is waiting
+	w := newWorld(t, "--handover-timeout", "8s")
 	ip, id := w.balance()
 	l := w.load(ip, id)
 	l.goesOn()

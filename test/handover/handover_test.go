@@ -14,6 +14,7 @@ import (
 // by signal. No client notices anything, and the old processes end when their
 // connections have.
 func TestReplaceUnderLoad(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	w := newWorld(t)
 	ip, id := w.balance()
 	l := w.load(ip, id)
@@ -57,6 +58,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 // TestNobodyIsReplacedByMistake starts second processes that are not told to take
 // over, or cannot.
 func TestNobodyIsReplacedByMistake(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	w := newWorld(t)
 	owner := w.owner()
 	broken := filepath.Join(t.TempDir(), "servers.yaml")
