@@ -87,7 +87,8 @@ func (n *Node) give(ctx context.Context, c *handover.Conn) bool {
 		s.takeBack(ctx)
 		return false
 	}
-	log.Info("handed over to another process; connections that are open end here", "connections", n.engine.Active(), "after", time.Since(begun).Round(time.Millisecond).String())
+	log.Info("handed over to another process; connections that are open end here", "connections", n.engine.Active(),
+		"traffic_held", time.Since(s.held).Round(10*time.Microsecond).String(), "after", time.Since(begun).Round(time.Millisecond).String())
 	n.engine.Leave()
 	close(n.replaced)
 	return true
@@ -118,8 +119,8 @@ type succession struct {
 	peer *handover.Process
 	log  *slog.Logger
 
-	closed bool // the API and the store are
-	held   bool // the engine is
+	closed bool      // the API and the store are
+	held   time.Time // when the engine was; zero: it is not
 	// gone says that the new process has given up in good order and holds nothing.
 	gone bool
 }
@@ -147,7 +148,7 @@ func (s *succession) run(ctx context.Context) error {
 	ctx, cancel = context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	n.engine.Hold()
-	s.held = true
+	s.held = time.Now()
 	err := n.engine.Memories(func(id spec.FrontendID, memory []byte, fds []int) error {
 		return s.send(ctx, handover.Memory, memoryBody{id, memory}, fds...)
 	})
@@ -206,7 +207,7 @@ func (s *succession) sendEstate(ctx context.Context) error {
 // takeBack makes this node serve as before.
 func (s *succession) takeBack(ctx context.Context) {
 	n := s.node
-	if s.held {
+	if !s.held.IsZero() {
 		if err := n.engine.Resume(); err != nil {
 			s.log.Error("some listeners do not go on", "error", err)
 		}

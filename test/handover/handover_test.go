@@ -40,6 +40,9 @@ func TestReplaceUnderLoad(t *testing.T) {
 		t.Logf("%s: %d", k.name, k.done.Load())
 	}
 	t.Logf("streams: %d", l.streams.Requests())
+	for _, line := range w.log.with("handed over") {
+		t.Log(line)
+	}
 
 	// The last one ends like any node, and leaves nothing behind.
 	last := w.owner()

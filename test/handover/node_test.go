@@ -78,17 +78,20 @@ func (l *lines) read(r io.Reader) {
 	}
 }
 
-// count tells how many lines have the text.
-func (l *lines) count(text string) (n int) {
+// with gives the lines that have the text.
+func (l *lines) with(text string) (out []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.all {
 		if strings.Contains(line, text) {
-			n++
+			out = append(out, line)
 		}
 	}
-	return n
+	return out
 }
+
+// count tells how many lines have the text.
+func (l *lines) count(text string) int { return len(l.with(text)) }
 
 func (l *lines) String() string {
 	l.mu.Lock()
