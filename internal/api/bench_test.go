@@ -12,7 +12,7 @@ import (
 
 // crowd fills the store with n instances, each with two listeners and two of the
 // n registered servers, and returns the ids of the instances.
-func crowd(b *testing.B, n int) (*world, []slb.LoadBalancerID) {
+func crowd(b testing.TB, n int) (*world, []slb.LoadBalancerID) {
 	b.Helper()
 	w := newWorld(b, func(c *Config) {
 		c.Quotas.LoadBalancers, c.Quotas.BackendServers, c.Quotas.AttachmentsPerServer = Unlimited, Unlimited, Unlimited
