@@ -32,7 +32,7 @@ func openSLB(t testing.TB, driver l7.Driver, to netip.AddrPort) *proxy {
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		HTTP:   &spec.HTTPOptions{},
-	}, p)
+	}, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
