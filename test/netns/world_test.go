@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,16 @@ func (w *world) apply(instance spec.Instance) {
 	}
 }
 
+// facts are those of the frontend at a port.
+func (w *world) facts(port uint16) spec.FrontendFacts {
+	for _, f := range w.engine.FrontendFacts() {
+		if f.ID.Port == port {
+			return f
+		}
+	}
+	return spec.FrontendFacts{}
+}
+
 // health is the engine's verdict on a target.
 func (w *world) health(target string) spec.Health {
 	for _, f := range w.engine.TargetFacts("lb-1") {
@@ -124,6 +135,16 @@ func (w *world) health(target string) spec.Health {
 		}
 	}
 	return spec.HealthUnknown
+}
+
+// picks is how many connections a target was given, those that failed included.
+func (w *world) picks(target string) int {
+	for _, f := range w.engine.TargetFacts("lb-1") {
+		if f.Target == target {
+			return int(f.Total)
+		}
+	}
+	return 0
 }
 
 // eventually waits for what is to come true.
@@ -160,6 +181,20 @@ func (l *logText) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// has counts the lines with all of these in them.
+func (l *logText) has(parts ...string) (n int) {
+lines:
+	for line := range strings.Lines(l.String()) {
+		for _, part := range parts {
+			if !strings.Contains(line, part) {
+				continue lines
+			}
+		}
+		n++
+	}
+	return n
 }
 
 // serve accepts connections on a host until the test ends, each with a goroutine

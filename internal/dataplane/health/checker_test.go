@@ -141,6 +141,34 @@ func TestHTTPStatusAndRequest(t *testing.T) {
 	}
 }
 
+// A server that takes connections and resets them at once has an open port, also
+// when its reset is there before the probe looks.
+func TestTCPPortThatResets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	for range 300 {
+		if err := run(t, spec.Check{Kind: spec.CheckTCP}, addrOf(l.Addr())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	<-done
+}
+
 func TestHTTPHostOfIPv6(t *testing.T) {
 	c, err := newHTTPChecker(spec.Check{}, dialFrom(nil))
 	if err != nil {
