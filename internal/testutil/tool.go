@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Tool gives the path of an outside program that a test compares with or drives,
@@ -25,12 +27,23 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
-// Root skips a test that needs root, for network namespaces and the like. In CI
-// it fails instead.
+// Root skips a test that needs root, for network namespaces and the like, and
+// with that the rights of root, which many containers lack. In CI it fails
+// instead.
 func Root(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		lacks(t, "needs root")
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var rights [2]unix.CapUserData
+	if err := unix.Capget(&header, &rights[0]); err != nil {
+		t.Fatalf("read the rights of this process: %v", err)
+	}
+	for name, right := range map[string]int{"CAP_SYS_ADMIN": unix.CAP_SYS_ADMIN, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN} {
+		if rights[right/32].Effective&(1<<(right%32)) == 0 {
+			lacks(t, "root lacks %s", name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,7 +44,10 @@ func Isolate() error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+	switch err := syscall.Unshare(syscall.CLONE_NEWNET); {
+	case errors.Is(err, syscall.EPERM): // root in a container
+		return nil
+	case err != nil:
 		return fmt.Errorf("make a network namespace: %w", err)
 	}
 	return fmt.Errorf("execute %s: %w", self, syscall.Exec(self, os.Args, append(os.Environ(), isolated+"=1")))
