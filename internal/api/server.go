@@ -68,6 +68,7 @@ func (s *Server) Products() []rpc.Product {
 			s.serverActions(),
 			s.accessKeyActions(),
 			s.nodeActions(),
+			s.backendProtocolActions(),
 		)},
 		{Name: "Cms", Version: "2019-01-01", Actions: s.cmsActions()},
 		{Name: "Sts", Version: "2015-04-01", Actions: s.stsActions()},

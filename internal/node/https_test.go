@@ -202,6 +202,38 @@ func TestHTTPS(t *testing.T) {
 	expect("after a restart, by name", "a.example.com", issue(t, "bob", root), "second")
 	do("SetLoadBalancerHTTPSListenerAttribute", nil, append(listener, "CACertificateId", "", "TLSCipherPolicy", "tls_cipher_policy_1_2_strict_with_1_3")...)
 	expect("open again", "", nil, "first")
+	modern := new(http.Protocols)
+	modern.SetHTTP2(true)
+	two := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: modern, DisableKeepAlives: true}
+	defer two.CloseIdleConnections()
+	get := func() (*http.Response, error) {
+		resp, err := (&http.Client{Transport: two, Timeout: 10 * time.Second}).Get("https://" + at + "/")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return resp, err
+	}
+	if resp, err := get(); err != nil || resp.ProtoMajor != 2 || resp.StatusCode != 200 {
+		t.Errorf("HTTP/2: %v, %v", resp, err)
+	}
+	// The sample servers do not speak HTTP/2.
+	own := clientOf(n)
+	own.Version = "2026-11-01"
+	protocol := map[string]string{"RegionId": n.Credentials().Region, "LoadBalancerId": lb.LoadBalancerId, "ListenerPort": port, "BackendProtocol": "h2c"}
+	if err := own.Do(t.Context(), "SetListenerBackendProtocol", protocol, nil); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := get(); err != nil || resp.StatusCode != 502 {
+		t.Errorf("HTTP/2 to a server that has none: %v, %v", resp, err)
+	}
+	protocol["BackendProtocol"] = "http"
+	if err := own.Do(t.Context(), "SetListenerBackendProtocol", protocol, nil); err != nil {
+		t.Fatal(err)
+	}
+	do("SetLoadBalancerHTTPSListenerAttribute", nil, append(listener, "EnableHttp2", "off")...)
+	if _, err := get(); err == nil {
+		t.Error("HTTP/2 although it is off")
+	}
 	if _, err := visit("", nil); err != nil {
 		t.Error(err)
 	}

@@ -70,6 +70,20 @@ func SwitchOf(on bool) Switch {
 	return Off
 }
 
+// BackendProtocol is how an HTTPS listener asks its servers.
+type BackendProtocol string
+
+// The protocols. BackendH2C is HTTP/2 with prior knowledge, without TLS.
+const (
+	BackendHTTP BackendProtocol = "http"
+	BackendH2C  BackendProtocol = "h2c"
+)
+
+// UnmarshalText accepts any case.
+func (p *BackendProtocol) UnmarshalText(b []byte) error {
+	return parseEnum(b, p, BackendHTTP, BackendH2C)
+}
+
 // Scheduler is the way new connections or requests are spread over servers.
 type Scheduler string
 

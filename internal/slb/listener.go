@@ -151,6 +151,8 @@ type HTTPSOptions struct {
 	// TLSCipherPolicy is a built-in policy's name or a custom one's ID.
 	TLSCipherPolicy string
 	EnableHTTP2     Switch
+	// BackendProtocol is how servers are asked; empty: BackendHTTP.
+	BackendProtocol BackendProtocol `json:",omitempty"`
 	// ClientCert are the headers that tell servers of a client's certificate.
 	ClientCert ClientCertHeaders `json:",omitzero"`
 }

@@ -10,6 +10,9 @@ const maxInterim = 20
 
 // askOver sends the request over u and passes the answer on. It disposes of u.
 func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) outcome {
+	if c.toHTTP2 {
+		return c.askHTTP2(u, kept, plan, up)
+	}
 	w := c.w
 	if !u.rtimer.arm(plan.Timeout) {
 		c.discard(u)
@@ -60,11 +63,18 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 // discard closes a server connection.
 func (c *conn) discard(u *upstream) {
 	c.current.Store(nil)
+	if u.http2 != nil {
+		u.http2.drop()
+	}
 	u.close()
 }
 
 // release keeps a server connection for later.
 func (c *conn) release(u *upstream) {
+	if u.http2 != nil && !c.parted(u) {
+		c.discard(u)
+		return
+	}
 	c.current.Store(nil)
 	if !u.rtimer.disarm() || c.cut.Load() {
 		u.close()
@@ -147,11 +157,17 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 		}
 		return result
 	}
-	resp := &w.resp
-	if resp.Status == 101 {
+	if w.resp.Status == 101 {
 		return c.tunnel(u, b, at, have)
 	}
+	return c.passHead(u, b, at, have, plan, up)
+}
 
+// passHead goes on with an answer whose head is in w.resp and, with have bytes in
+// all, at b[at:].
+func (c *conn) passHead(u *upstream, b *block, at, have int, plan *policy.Plan, up *upload) outcome {
+	w := c.w
+	resp := &w.resp
 	r := relay{body: body{framing: resp.Body, left: resp.BodyLength}, c: c, u: u, timeout: plan.Timeout}
 	uploaded := up == nil || up.settle()
 	keep := c.mayKeep() && uploaded

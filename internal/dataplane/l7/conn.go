@@ -63,6 +63,7 @@ type conn struct {
 	// names are those of agreed; nil: nobody has asked yet.
 	names    atomic.Pointer[[2]string]
 	tried    [maxConnectTries]*member
+	toHTTP2  bool // the server of the request under way is asked by HTTP/2
 	gzip     bool // the client of the request under way takes gzip
 	reserved bool // a compressor, for its answer
 	handed   *handed

@@ -53,6 +53,9 @@
 // the client is turned into frames. Package h2 has the protocol. What several
 // requests have to say at about the same time leaves in one record.
 //
+// As an extension servers may be asked by HTTP/2 too. What they say is turned into
+// a head of HTTP/1.1 and the bare body, and goes the way of all answers.
+//
 // # Ends
 //
 // A client that goes away does not stop the exchange with the server until

@@ -31,6 +31,9 @@ func (c *conn) handle(up *upload, body int) bool {
 	view := newView(req, w.in, c.peer, c.peerKey)
 	plan := s.Decide(&view)
 	c.gzip = s.offersGzip(req, w.in)
+	if c.toHTTP2 = s.toHTTP2(); up != nil {
+		c.toHTTP2 = up.raw
+	}
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {
@@ -153,6 +156,10 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 		kept := false
 		if !fresh && c.w.req.Minor > 0 {
 			u = c.h.e.kept.take(m, c.shard)
+			for u != nil && (u.http2 != nil) != c.toHTTP2 { // the listener's protocol has changed
+				u.close()
+				u = c.h.e.kept.take(m, c.shard)
+			}
 			kept = u != nil
 		}
 		if u == nil {

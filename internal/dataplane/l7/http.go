@@ -53,6 +53,9 @@ type snapshot struct {
 	tlsOf *spec.TLSOptions
 }
 
+// toHTTP2 tells whether servers are asked by HTTP/2.
+func (s *snapshot) toHTTP2() bool { return s.Frontend.HTTP != nil && s.Frontend.HTTP.ServersHTTP2 }
+
 // owned translates policy's headers to the protocol's.
 var owned = map[policy.Header]h1.ID{
 	policy.SLBIP:            h1.SLBIP,

@@ -153,7 +153,7 @@ func TestHTTP2Bodies(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {
-			for _, n := range []int{1, 100, 8 << 10, 70 << 10, 300<<10 + i, 1 << 20} {
+			for _, n := range []int{1, 100, 8 << 10, 70 << 10, 400<<10 + i} {
 				want := pattern(n)
 				var in io.Reader = bytes.NewReader(want)
 				if i%2 == 1 {

@@ -186,7 +186,7 @@ func (hc *http2Conn) end() {
 	}
 	for _, st := range hc.running {
 		hc.core.Reset(&st.core, h2.Cancel)
-		st.wakeUp()
+		hc.Reset(&st.core, h2.Cancel)
 	}
 	hc.mu.Unlock()
 	if hc.c.cut.Load() {
@@ -341,8 +341,15 @@ func (hc *http2Conn) End(s *h2.Stream, trailers []byte) {
 	st.wakeUp()
 }
 
-// Reset notes that nobody waits for an answer any more.
-func (hc *http2Conn) Reset(s *h2.Stream, _ h2.Code) { s.Owner.(*stream).wakeUp() }
+// Reset notes that nobody waits for an answer any more. A server that is asked
+// by HTTP/2 is told; one that is not may finish, as the vendor documents.
+func (hc *http2Conn) Reset(s *h2.Stream, code h2.Code) {
+	st := s.Owner.(*stream)
+	st.wakeUp()
+	if u := st.current.Load(); u != nil && u.http2 != nil && code != h2.NoError {
+		u.file.SetDeadline(past)
+	}
+}
 
 // Window lets bodies go on.
 func (hc *http2Conn) Window(s *h2.Stream) {

@@ -348,6 +348,8 @@ func TestHTTP2Panic(t *testing.T) {
 	}
 	p.snap.Store(good)
 	fetch(t, c, p.request("GET", "/", nil))
+	log.mu.Lock()
+	defer log.mu.Unlock()
 	if !strings.Contains(log.String(), "panic") || p.Facts().NewConnections != 1 {
 		t.Errorf("log %q, %d connections", log, p.Facts().NewConnections)
 	}

@@ -31,8 +31,9 @@ type stream struct {
 
 	// The rest belongs to the serving goroutine.
 
-	headed   bool   // the final head is sent
-	trailers []byte // of the answer
+	code     h2.Code // why it ends early; 0: our fault
+	headed   bool    // the final head is sent
+	trailers []byte  // of the answer
 }
 
 var streams = sync.Pool{New: func() any {
@@ -51,6 +52,7 @@ func (st *stream) begin(hc *http2Conn, head []byte) {
 	c.inherit(hc.c)
 	c.w = getWork()
 	c.w.fill(head)
+	st.code = h2.NoError
 	st.headed, st.trailers, st.requestTrailers = false, st.trailers[:0], st.requestTrailers[:0]
 	for _, signal := range []chan struct{}{st.wake, st.more} { // meant for the request before
 		select {
@@ -133,6 +135,9 @@ func (st *stream) finish() {
 	}
 	hc.mu.Lock()
 	st.queue.free()
+	if st.code != h2.NoError {
+		hc.core.Reset(&st.core, st.code)
+	}
 	hc.core.Release(&st.core)
 	hc.finished(st)
 	send := hc.core.Pending() > 0 && !hc.flushing && !hc.lost

@@ -67,7 +67,7 @@ func (q *blockQueue) free() {
 // own.
 func newStreamUpload(st *stream) *upload {
 	req := &st.w.req
-	return &upload{c: &st.conn, st: st, chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{}), stop: make(chan struct{})}
+	return &upload{c: &st.conn, st: st, raw: st.h.snap.Load().toHTTP2(), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{}), stop: make(chan struct{})}
 }
 
 // runStream moves the body of a stream until its end.
@@ -88,7 +88,7 @@ func (up *upload) runStream() {
 		st.await(&st.h.in, n)
 		up.u.rtimer.arm(up.timeout)
 		from, to := headRoom, headRoom+n
-		if up.chunks {
+		if up.chunks && !up.raw {
 			to += copy(b[to:], "\r\n")
 			from = h1.PutChunkHead(b[:], from, n)
 			if n == 0 {
@@ -101,11 +101,17 @@ func (up *upload) runStream() {
 			up.state.Store(uploadEnding)
 		}
 		var err error
-		if to > from {
+		if up.raw {
+			var trailers []byte
+			if up.ended {
+				trailers = st.requestTrailers
+			}
+			err = up.u.http2.send(b[from:to], up.ended, trailers, up.stop)
+		} else if to > from {
 			err = up.u.send(b[from:to])
 		}
 		putBlock(b)
-		if err == nil && up.ended && up.chunks {
+		if err == nil && up.ended && up.chunks && !up.raw {
 			err = up.u.send(appendLastChunk(nil, st.requestTrailers))
 		}
 		if n > 0 && err == nil {
@@ -151,6 +157,10 @@ func (up *upload) next(timer *time.Timer) (*block, int, uint32) {
 			return nil, 0, uploadStopped
 		case <-st.more:
 		case <-timer.C:
+			if up.raw && up.u.http2.active(up.timeout) { // a stream of answers
+				timer.Reset(up.timeout)
+				continue
+			}
 			return nil, 0, uploadTooSlow
 		}
 	}

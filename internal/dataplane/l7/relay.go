@@ -36,6 +36,9 @@ type relay struct {
 // recv reads from the server. What has been compressed so far does not stay
 // behind while the server is silent.
 func (r *relay) recv(limit int) (*block, int, error) {
+	if r.u.http2 != nil {
+		return r.recvHTTP2()
+	}
 	if r.zip != nil && r.zip.raw {
 		b := getBlock()
 		n, errno := sock.Recv(r.u.fd, b[headRoom:headRoom+min(limit, len(b)-headRoom-tailRoom)])

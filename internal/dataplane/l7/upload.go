@@ -28,6 +28,7 @@ type upload struct {
 	rest  []byte // bytes read behind the end of the body
 	ended bool   // the end of the body was framed, not necessarily sent
 
+	raw      bool          // the server gets the body without framing, by HTTP/2
 	st       *stream       // the client's side, of HTTP/2; nil: the connection itself
 	stop     chan struct{} // closed to have it end, with st
 	received int64         // bytes, beside those of the buffer
@@ -53,7 +54,7 @@ const (
 // newUpload frames the part of the body that is in the buffer.
 func newUpload(c *conn) *upload {
 	req := &c.w.req
-	up := &upload{c: c, chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
+	up := &upload{c: c, raw: c.h.snap.Load().toHTTP2(), stop: make(chan struct{}), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
 	have := c.w.in[req.Len():]
 	if !up.chunks {
 		up.first = have
@@ -96,6 +97,10 @@ func (up *upload) frame(b []byte, n int) (from, to, used int, err error) {
 		up.rest = append(up.rest, in[used:]...)
 	}
 	from, to = headRoom, headRoom
+	if up.raw {
+		up.ended = up.decoder.Done()
+		return from, from + size, used, nil
+	}
 	if size > 0 {
 		from = h1.PutChunkHead(b, headRoom, size)
 		to = headRoom + size
@@ -191,7 +196,9 @@ func (up *upload) run() {
 			up.finished = loop.Clock()
 			up.state.Store(uploadEnding)
 		}
-		if len(p) > 0 {
+		if up.raw {
+			err = up.u.http2.send(p, up.ended, nil, up.stop)
+		} else if len(p) > 0 {
 			err = up.u.send(p)
 		}
 		putBlock(b)
@@ -220,10 +227,14 @@ func (c *conn) stopUpload(u *upstream, up *upload) {
 		return
 	}
 	up.started = false
+	close(up.stop)
 	if up.st != nil {
-		close(up.stop)
-		u.file.SetWriteDeadline(past)
-		<-up.done
+		select {
+		case <-up.done: // u may have been given back
+		default:
+			u.file.SetWriteDeadline(past)
+			<-up.done
+		}
 		return
 	}
 	select {

@@ -24,7 +24,8 @@ const (
 type upstream struct {
 	socket
 	member *pool.Member
-	since  int64 // when it was put aside, on the wheel's clock
+	http2  *http2Upstream // nil: HTTP/1
+	since  int64          // when it was put aside, on the wheel's clock
 
 	askFn  func(uintptr) bool
 	step   askStep

@@ -103,6 +103,8 @@ type HTTPOptions struct {
 	ClientSrcPort  bool // send X-Forwarded-Client-srcport
 	Gzip           bool // compress answers for clients that take it
 	ClientCert     ClientCertHeaders
+	// ServersHTTP2 asks servers by HTTP/2 with prior knowledge; on HTTPS frontends.
+	ServersHTTP2 bool
 	// Redirect, when set, answers every request itself.
 	Redirect *Redirect
 	// Rules send some requests elsewhere than to Frontend.Pool. No two have the
