@@ -151,7 +151,7 @@ defaults
 frontend web
     mode http
     bind %[1]s:%[2]d
-    bind %[1]s:%[8]d ssl crt %[9]s
+    bind %[1]s:%[8]d ssl crt %[9]s alpn h2,http/1.1
     option forwardfor
     default_backend web
 frontend echo
@@ -231,7 +231,7 @@ http {
     }
     server {
         listen %[3]s:%[4]d;
-        listen %[3]s:%[7]d ssl;
+        listen %[3]s:%[7]d ssl http2;
         ssl_certificate %[8]s;
         ssl_certificate_key %[8]s;
         ssl_protocols TLSv1.3;

@@ -37,6 +37,7 @@ var scenarios = []scenario{
 	{name: "https-keepalive", title: "HTTPS (TLS 1.3, P-256), 32 connections, 99 requests on each, then a resumed session", mode: httpsKeep, conns: 32, unit: "CPU µs/request", per: 1},
 	{name: "https-full", title: "HTTPS, a full handshake for each request", mode: httpsNew, conns: 16, unit: "CPU µs/handshake", per: 1},
 	{name: "https-resumed", title: "HTTPS, a resumed handshake for each request", mode: httpsResume, conns: 16, unit: "CPU µs/handshake", per: 1},
+	{name: "http2", title: "HTTP/2 over TLS 1.3, 4 connections of 16 streams, by h2load", mode: http2Streams, conns: 4, unit: "CPU µs/request", per: 1},
 	{name: "tcp-newconn", title: "TCP, new connection with one 64 B exchange", mode: tcpNew, conns: 32, unit: "CPU µs/connection", per: 1},
 	{name: "tcp-exchange", title: "TCP, 64 B exchange on 64 open connections", mode: tcpEcho, conns: 64, unit: "CPU µs/exchange", per: 1},
 	{name: "tcp-bulk", title: "TCP, bulk from server to client, 4 connections", mode: tcpBulk, conns: 4, unit: "CPU s/GB", per: 1e9},
@@ -110,13 +111,16 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		target = p.tcp
 	case tcpBulk:
 		target = p.bulk
-	case httpsKeep, httpsNew, httpsResume:
+	case httpsKeep, httpsNew, httpsResume, http2Streams:
 		target = p.https
 	case udpEcho:
 		target = p.udp
 	}
 	if !target.IsValid() {
 		return measurement{}, fmt.Errorf("not offered by this proxy")
+	}
+	if sc.mode == http2Streams {
+		return measureHTTP2(ctx, s, sc, p, b)
 	}
 	job := loadJob{Mode: sc.mode, Addr: target, Conns: sc.conns, Size: sc.size, Rate: sc.rate, Warm: s.warm, Duration: s.duration}
 	if sc.rate == paced {
