@@ -14,11 +14,16 @@ import (
 func newHTTP2Proxy(t testing.TB, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
 	p := newSecureProxy(t, o, targets...)
+	p.enableHTTP2()
+	return p
+}
+
+// enableHTTP2 has an HTTPS proxy offer it.
+func (p *proxy) enableHTTP2() {
 	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) {
 		return &tls.Config{Certificates: testCertificates(), NextProtos: []string{"h2", "http/1.1"}}, nil
 	}
 	p.changeTLS()
-	return p
 }
 
 // TestH2spec runs the conformance suite h2spec.
