@@ -52,6 +52,10 @@ type Options struct {
 	// AccessLogs writes the logs of requests that frontends ask for. nil: there are
 	// none.
 	AccessLogs *accesslog.Writer
+	// HealthLog, if set, is told when a target that frontends use turns abnormal, and
+	// when it is well again; once for each frontend. It may be called from many
+	// goroutines and may take its time.
+	HealthLog func(HealthChange)
 	// Unseal opens the private key of a certificate, in PEM; what it returns is
 	// overwritten after use. Without it no HTTPS frontend can be opened.
 	Unseal func(id string, sealed []byte) ([]byte, error)
@@ -66,11 +70,12 @@ type Options struct {
 // to one load balancer are made one after the other, those to different ones
 // side by side.
 type Engine struct {
-	log      *slog.Logger
-	drain    time.Duration
-	checks   *health.Runner
-	builders map[spec.Protocol]builder // immutable after New
-	engines  engines
+	log       *slog.Logger
+	drain     time.Duration
+	checks    *health.Runner
+	healthLog func(HealthChange)        // nil: nobody wants to know
+	builders  map[spec.Protocol]builder // immutable after New
+	engines   engines
 	// standings are of the estate, until Resume; guarded by applying.
 	standings map[standingKey]bool
 
@@ -110,6 +115,7 @@ func New(o Options) *Engine {
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()
+	e.healthLog = o.HealthLog
 	return e
 }
 

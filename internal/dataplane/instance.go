@@ -111,7 +111,7 @@ func (in *instance) updatePools(want []spec.Pool) {
 		p := in.pools[s.ID]
 		switch {
 		case p == nil:
-			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.engine.watch, in.engine.had(in.id, s.ID)), spec: s}
+			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.watch(s.ID), in.engine.had(in.id, s.ID)), spec: s}
 			in.mu.Lock()
 			in.pools[s.ID] = p
 			in.mu.Unlock()
@@ -133,7 +133,9 @@ func (in *instance) updateFrontends(want []spec.Frontend) error {
 		case err == nil && f != nil && f.err == nil:
 			if !slices.Equal(f.pools, pools) || !reflect.DeepEqual(f.spec, s) {
 				f.it.Update(s, pools[0], pools[1:]...)
+				in.mu.Lock()
 				f.spec, f.pools = s, pools
+				in.mu.Unlock()
 			}
 			continue
 		case err == nil:

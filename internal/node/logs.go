@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openslb/openslb/internal/accesslog"
+	"github.com/openslb/openslb/internal/dataplane"
 )
 
 // LogFiles says where and for how long the logs of traffic are kept, which are
@@ -38,13 +41,40 @@ func (n *Node) openLogs(context.Context) error {
 	if dir == "" {
 		dir = n.data.file(filepath.Join("logs", "access"))
 	}
-	n.accessLogs = n.startLog("access log", dir)
+	n.accessLogs = n.startLog("access log", dir, n.cfg.Logs.Keep)
+	n.auditLog = n.startLog("audit log", n.data.file(filepath.Join("logs", "audit")), auditKeep)
 	return nil
 }
 
+// healthLog gives what writes down that servers turn abnormal and are well again,
+// in the vendor's words.
+func (n *Node) healthLog() func(dataplane.HealthChange) {
+	h := &accesslog.Hourly{Dir: n.data.file(filepath.Join("logs", "health")), Keep: healthKeep, Logger: n.log.With("part", "health log")}
+	return func(c dataplane.HealthChange) {
+		state := "normal"
+		if !c.Well {
+			state = "abnormal; cause:" + strings.Map(oneLine, c.Cause)
+		}
+		h.Line(time.Now(), fmt.Sprintf("%s to %s %s", c.Listen, c.Target, state))
+	}
+}
+
+// healthKeep is how long the vendor keeps it.
+const healthKeep = 3 * 24 * time.Hour
+
+// oneLine keeps what a server said from beginning another line.
+func oneLine(r rune) rune {
+	if r < ' ' {
+		return ' '
+	}
+	return r
+}
+
 // startLog starts a writer of logs, which ends at its turn in Stop.
-func (n *Node) startLog(name, dir string) *accesslog.Writer {
-	w := accesslog.New(n.cfg.Logs.options(dir, n, name))
+func (n *Node) startLog(name, dir string, keep time.Duration) *accesslog.Writer {
+	o := n.cfg.Logs.options(dir, n, name)
+	o.Keep = keep
+	w := accesslog.New(o)
 	n.onStop(name, func(context.Context) error { w.Close(); return nil })
 	return w
 }

@@ -72,6 +72,7 @@ func (n *Node) registry() *prometheus.Registry {
 	r := metrics.NewRegistry(n.engine)
 	registerStoreMetrics(r, n.store)
 	registerLogMetrics(r, "access", n.accessLogs)
+	registerLogMetrics(r, "audit", n.auditLog)
 	r.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "openslb_connection_budget", Help: "Proxied connections that the limit of open files has room for."},
 		func() float64 { return float64(n.budget) },

@@ -40,6 +40,7 @@ type Node struct {
 	sealer      *store.Sealer
 	source      *transparent.Source
 	accessLogs  *accesslog.Writer
+	auditLog    *accesslog.Writer
 	engine      *dataplane.Engine
 	history     *metrics.History
 	startedAt   time.Time

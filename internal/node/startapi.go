@@ -68,12 +68,17 @@ func (n *Node) handler() http.Handler {
 		AllowForeignENI: true,
 	})
 	registry := n.registry()
+	observe, audit := newCallMetrics(registry).observe, n.audit()
 	mux := http.NewServeMux()
 	mux.Handle("/", rpc.NewHandler(rpc.Options{
 		Mux:    rpc.NewMux(server.Products()...),
 		Keys:   keyStore{n.keys, n.cfg.Dev},
 		Logger: n.log.With("part", "rpc"),
-		OnCall: newCallMetrics(registry).observe,
+		Tell:   audited,
+		OnCall: func(c rpc.CallInfo) {
+			observe(c)
+			audit(c)
+		},
 	}))
 	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", n.serveHealth)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,9 +85,14 @@ func (h *Handler) report(r *http.Request, c *call, status int, code string, err 
 	info := CallInfo{RequestID: c.id, Status: status, Code: code, Duration: duration}
 	if c.entry != nil {
 		info.Product, info.Action = c.entry.product, c.entry.action.Name
+		info.Read = isRead(info.Action)
 	}
+	info.Remote, _ = netip.ParseAddrPort(r.RemoteAddr) // zero on other than TCP
 	if c.trusted {
 		info.AccessKeyID = c.keyID
+		if !info.Read {
+			info.Params = h.told(c.params)
+		}
 	}
 	if h.opts.OnCall != nil {
 		h.opts.OnCall(info)
@@ -116,4 +123,19 @@ func (h *Handler) report(r *http.Request, c *call, status int, code string, err 
 // isRead goes by the vendor's habit of naming.
 func isRead(action string) bool {
 	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "List") || strings.HasPrefix(action, "Get")
+}
+
+// told picks the parameters that OnCall is told.
+func (h *Handler) told(all form) map[string]string {
+	if len(h.opts.Tell) == 0 {
+		return nil
+	}
+	out := make(map[string]string)
+	for _, p := range all {
+		name, _, _ := strings.Cut(p.name, ".")
+		if slices.Contains(h.opts.Tell, name) {
+			out[p.name] = p.value
+		}
+	}
+	return out
 }

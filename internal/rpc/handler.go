@@ -43,6 +43,7 @@ type call struct {
 	entry   *entry // nil until version and action are known
 	keyID   string // empty until the store knows the key
 	trusted bool   // signature and nonce were right
+	params  form   // once trusted
 }
 
 // ServeHTTP answers one call. Whatever an action does, even a panic, the caller
@@ -128,7 +129,7 @@ func (h *Handler) run(c *call, r *http.Request) (result reflect.Value, err error
 	if err != nil {
 		return result, err
 	}
-	c.trusted = true
+	c.trusted, c.params = true, in.all
 	if !h.throttle.allow(c.keyID, c.start) {
 		return result, errThrottledUser
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -36,6 +37,10 @@ type Options struct {
 	CallsPerSecond float64
 	Burst          int
 
+	// Tell are the names of parameters whose values OnCall is told; those numbered
+	// as lists ("Name.1") count by their first part. None of them may be a secret.
+	Tell []string
+
 	// OnCall, if set, is told of every answered request. It must be quick and
 	// safe for concurrent use.
 	OnCall func(CallInfo)
@@ -48,9 +53,14 @@ type CallInfo struct {
 	Product, Action string
 	AccessKeyID     string
 	RequestID       string
-	Status          int    // HTTP
-	Code            string // of the error, empty for success
-	Duration        time.Duration
+	Remote          netip.AddrPort
+	Read            bool // the action changes nothing
+	// Params are those of Options.Tell that the call had, by name; nil unless the
+	// signature was right.
+	Params   map[string]string
+	Status   int    // HTTP
+	Code     string // of the error, empty for success
+	Duration time.Duration
 }
 
 func (o Options) withDefaults() Options {

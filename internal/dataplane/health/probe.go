@@ -27,6 +27,7 @@ type probe struct {
 	checker Checker
 	refused error // of NewChecker: every round fails with it
 	health  atomic.Uint32
+	cause   atomic.Pointer[string] // of the last change to down
 
 	// localError is used by the round under way alone; rounds never overlap.
 	localError bool // the last round failed for want of something on this host
@@ -150,6 +151,10 @@ func (p *probe) judge(err error) {
 		r.log.Log(context.Background(), slog.LevelWarn, "target is down", append(args, "cause", err)...)
 	}
 
+	if err != nil {
+		text := err.Error()
+		p.cause.Store(&text)
+	}
 	r.mu.Lock()
 	p.health.Store(uint32(p.verdict.health))
 	told := make([]*Subscription, 0, len(p.subscribers))

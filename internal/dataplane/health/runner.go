@@ -116,6 +116,14 @@ func (r *Runner) Subscribe(check spec.Check, addr netip.AddrPort, onChange func(
 // Health is the verdict now.
 func (s *Subscription) Health() spec.Health { return spec.Health(s.probe.health.Load()) }
 
+// Cause is why the target was found to be down when that happened last.
+func (s *Subscription) Cause() string {
+	if text := s.probe.cause.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
 // Close ends the subscription, and the probe with its last one. It does not
 // wait, so it may be called from onChange.
 func (s *Subscription) Close() {

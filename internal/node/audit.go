@@ -1,0 +1,56 @@
+package node
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/openslb/openslb/internal/accesslog"
+	"github.com/openslb/openslb/internal/rpc"
+)
+
+// auditKeep is how long the vendor's operation log can be read.
+const auditKeep = 31 * 24 * time.Hour
+
+// audited are the parameters that say what a call was about: identifiers, names
+// and ports, never what is secret.
+var audited = []string{
+	"RegionId", "LoadBalancerId", "LoadBalancerName", "LoadBalancerStatus", "ListenerPort", "ListenerProtocol", "VServerGroupId", "VServerGroupName",
+	"MasterSlaveServerGroupId", "RuleId", "RuleIds", "RuleName", "AclId", "AclName", "ServerCertificateId", "ServerCertificateName", "CACertificateId",
+	"CACertificateName", "DomainExtensionId", "Domain", "TLSCipherPolicyId", "TLSCipherPolicy", "ServerId", "ResourceId", "ResourceType", "AccessKeyId", "UserName",
+}
+
+// audit gives what writes down each call with a right signature that is to change
+// something, whether it did or was refused.
+func (n *Node) audit() func(rpc.CallInfo) {
+	log := n.auditLog.Log("audit")
+	return func(c rpc.CallInfo) {
+		if c.AccessKeyID == "" || c.Read {
+			return
+		}
+		text := func(b []byte, name, value string) []byte {
+			b = append(append(append(b, ',', '"'), name...), '"', ':')
+			return accesslog.AppendText(b, []byte(value))
+		}
+		var b []byte
+		b = text(b, "access_key_id", c.AccessKeyID)
+		b = text(b, "remote", c.Remote.String())
+		b = text(b, "product", c.Product)
+		b = text(b, "action", c.Action)
+		b = text(b, "request_id", c.RequestID)
+		b = accesslog.AppendInt(append(b, `,"status":`...), int64(c.Status))
+		b = text(b, "code", c.Code)
+		b = append(b, `,"params":{`...)
+		for i, name := range slices.Sorted(maps.Keys(c.Params)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(accesslog.AppendText(b, []byte(name)), ':')
+			b = accesslog.AppendText(b, []byte(c.Params[name]))
+		}
+		b = append(b, "}}\n"...)
+		if !log.Append(0, []byte(`{"time":`), b) {
+			n.log.Error("no room in the audit log", "action", c.Action, "request", c.RequestID)
+		}
+	}
+}
