@@ -2,6 +2,7 @@ package l7
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
@@ -165,7 +166,8 @@ func (x *loopExchange) deliver(b *block) bool {
 		return false
 	}
 	x.c.port.count.answered(resp.Status, resp.Status)
-	x.rec.passed(int(x.c.fd), resp.Status, len(r.head), r.loop.Now())
+	x.rec.passed(resp.Status, len(r.head), r.loop.Now())
+	x.look()
 	x.answered, x.have = true, 0
 	copy(b[start:], r.head)
 	return x.transmit(b, start, to)
@@ -353,4 +355,24 @@ func (s *loopServer) Abort() {
 		c.abort()
 	}
 	s.close()
+}
+
+// rttFresh is how long a round trip time counts as the present one. To ask for it
+// with each answer would be a third of what the log costs.
+const rttFresh = int64(time.Second)
+
+// look is record.look on a loop, which is told when a client ends
+// once it is watched.
+func (x *loopExchange) look() {
+	if x.rec.log == nil {
+		return
+	}
+	c, now := x.c, x.r.loop.Now()
+	x.rec.left = c.ending
+	if c.handle == 0 || now-c.rttAt > rttFresh { // or nothing is told of the client yet
+		open := false
+		c.rtt, open = sock.RoundTrip(int(c.fd))
+		c.rttAt, x.rec.left = now, !open
+	}
+	x.rec.rtt = c.rtt
 }

@@ -22,13 +22,15 @@ type loopClient struct {
 	deadline int64 // on the loop's clock
 	armed    int64 // when timer comes up; it is not moved to a later time
 	began    int64 // when a head had begun that had to be waited for; 0: none had
+	rttAt    int64 // when rtt was looked up
 	peer     netip.AddrPort
 	key      uint64
 	w        *work         // bytes that wait for others, or for the request under way
 	x        *loopExchange // the request under way
 	fd       int32
-	held     int64 // when it began to wait for bandwidth, on the loop's clock
-	drained  int32 // bytes read and dropped while lingering
+	held     int64  // when it began to wait for bandwidth, on the loop's clock
+	drained  int32  // bytes read and dropped while lingering
+	rtt      uint32 // for the log, in microseconds; 0: not looked up
 	state    loopState
 	phase    loopPhase
 	requests uint8

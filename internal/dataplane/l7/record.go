@@ -77,13 +77,17 @@ func (r *record) answered(status, head int, now int64) {
 	r.status, r.head, r.replied = status, int64(head), now
 }
 
-// passed notes that the client, on fd, is about to get the server's answer.
-func (r *record) passed(fd, status, head int, now int64) {
+// passed notes that the client is about to get the server's answer.
+func (r *record) passed(status, head int, now int64) {
 	r.answered(status, head, now)
 	r.server = true
 	if r.n > 0 {
 		r.tries[r.n-1].status = status
 	}
+}
+
+// look finds out about the client's connection, if that is to be logged.
+func (r *record) look(fd int) {
 	if r.log != nil {
 		open := false
 		r.rtt, open = sock.RoundTrip(fd)

@@ -72,7 +72,8 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	}
 	status, rec, now := r.c.w.resp.Status, &r.c.w.rec, loop.Clock()
 	r.c.count.answered(status, status)
-	rec.passed(r.c.front().fd, status, len(head), now)
+	rec.passed(status, len(head), now)
+	rec.look(r.c.front().fd)
 	r.serverDone()
 	if r.done && reusable {
 		r.c.release(r.u)

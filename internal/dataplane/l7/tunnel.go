@@ -20,7 +20,8 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 	w := c.w
 	w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
 	c.count.answered(101, 101)
-	w.rec.passed(c.front().fd, 101, len(w.head), loop.Clock())
+	w.rec.passed(101, len(w.head), loop.Clock())
+	w.rec.look(c.front().fd)
 	err := c.deliver(w.head)
 	if rest := b[at+w.resp.Len() : at+have]; err == nil && len(rest) > 0 {
 		err = c.deliver(rest)
