@@ -88,7 +88,7 @@ func TestQuirk47ClientToken(t *testing.T) {
 		t.Errorf("after a day: %d %v", status, a)
 	}
 	// Without a token, every call makes one.
-	if oneBalancer(w) == oneBalancer(w) {
+	if one, other := oneBalancer(w), oneBalancer(w); one == other {
 		t.Error("one instance from two calls")
 	}
 }

@@ -93,7 +93,7 @@ func (s historySource) FrontendFacts() []spec.FrontendFacts { return s.n.engine.
 // Servers implements metrics.HistorySource.
 func (s historySource) Servers(instance string) map[spec.FrontendID]metrics.Servers {
 	out := map[spec.FrontendID]metrics.Servers{}
-	for _, h := range (facts{s.n}).ServerHealth(slb.LoadBalancerID(instance)) {
+	for _, h := range facts(s).ServerHealth(slb.LoadBalancerID(instance)) {
 		id := spec.FrontendID{Instance: instance, Protocol: spec.Protocol(h.Protocol), Port: h.ListenerPort}
 		n := out[id]
 		switch h.Status {
