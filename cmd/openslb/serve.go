@@ -42,6 +42,7 @@ type serveCmd struct {
 	HandoverDrain   time.Duration `help:"How long connections may go on in a process that was replaced." default:"1h"`
 
 	AccessLogDir  string        `help:"Directory of the access logs that SetAccessLogsDownloadAttribute switches on; logs/access in the data directory when not given." placeholder:"DIR"`
+	ConnectionLog bool          `help:"Log each connection and flow of TCP and UDP listeners when it ends, to logs/connections in the data directory."`
 	LogFileSize   int64         `help:"Megabytes after which a file of the access and other logs is put aside." default:"100"`
 	LogFilePeriod time.Duration `help:"Time after which such a file is put aside." default:"24h"`
 	LogFileKeep   time.Duration `help:"How long files that were put aside are kept." default:"168h"`
@@ -110,7 +111,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
 		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
 		Logs: node.LogFiles{
-			AccessDir: c.AccessLogDir, MaxSize: c.LogFileSize << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
+			AccessDir: c.AccessLogDir, Connections: c.ConnectionLog, MaxSize: c.LogFileSize << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
 		},
 		Version: version(), Logger: logger,
 	})

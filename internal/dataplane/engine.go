@@ -49,6 +49,9 @@ type Options struct {
 	// Secret keys the cookies of sticky sessions, which live as long as it does.
 	// nil: one of the engine's own.
 	Secret []byte
+	// ConnectionLog writes a line for each connection and flow of TCP and UDP
+	// frontends that ends. nil: none is written.
+	ConnectionLog *accesslog.Writer
 	// AccessLogs writes the logs of requests that frontends ask for. nil: there are
 	// none.
 	AccessLogs *accesslog.Writer
@@ -112,6 +115,7 @@ func New(o Options) *Engine {
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes, Sources: o.ProbeSources})
 	e.engines.log, e.engines.logs, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.AccessLogs, o.Loops, o.Source, o.Secret
+	e.engines.connections = o.ConnectionLog
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()

@@ -67,12 +67,14 @@ func (e *Engine) build(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, ru
 // its first frontend, so that a node pays for what it uses, and a part that
 // cannot start is an error of the frontends that want it.
 type engines struct {
-	log    *slog.Logger
-	logs   *accesslog.Writer // of requests; nil: none
-	loops  int
-	source *transparent.Source
-	secret []byte // of sticky sessions
-	tls    *tlsconf.Builder
+	log  *slog.Logger
+	logs *accesslog.Writer // of requests; nil: none
+	// connections is for the log of connections; nil: none.
+	connections *accesslog.Writer
+	loops       int
+	source      *transparent.Source
+	secret      []byte // of sticky sessions
+	tls         *tlsconf.Builder
 	// sockets are inherited, and held is set until they may be used.
 	sockets *sock.Inherited
 	held    atomic.Bool
@@ -150,7 +152,7 @@ func (e *engines) layer4() (*l4.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget, Sockets: e.sockets, Held: &e.held, Source: e.source})
+		engine, err := l4.NewEngine(l4.Options{Logger: e.log, Loops: e.loops, Budget: budget, Sockets: e.sockets, Held: &e.held, Source: e.source, Log: e.connections})
 		if err != nil {
 			return nil, err
 		}

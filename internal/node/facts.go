@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/metrics"
 	"github.com/openslb/openslb/internal/plan"
@@ -34,9 +36,18 @@ func (n *Node) sourceAddress() slb.Mode {
 	return slb.Mode{Mode: string(f.InForce), Reason: f.Reason}
 }
 
-// accessLog is whether requests are logged.
+// accessLog is whether requests are logged: those of instances that ask for it.
 func (n *Node) accessLog() slb.Mode {
-	return slb.Mode{Mode: "off", Reason: "this version writes none"}
+	on := 0
+	for _, lb := range n.store.State().LoadBalancers.All() {
+		if lb.AccessLog != nil {
+			on++
+		}
+	}
+	if on == 0 {
+		return slb.Mode{Mode: "off", Reason: "no instance asks for it by SetAccessLogsDownloadAttribute"}
+	}
+	return slb.Mode{Mode: "on", Reason: fmt.Sprintf("%d instances ask for it; the files are in %s", on, n.accessLogDir())}
 }
 
 // Metrics implements api.Metrics.

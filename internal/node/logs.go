@@ -20,6 +20,9 @@ type LogFiles struct {
 	// AccessDir is the directory of the access logs. Empty: logs/access under
 	// Config.Data.
 	AccessDir string
+	// Connections has each connection and flow of TCP and UDP listeners logged
+	// when it ends, in logs/connections under Config.Data.
+	Connections bool
 	// MaxSize of a file in bytes and Period after which it is put aside, whichever
 	// comes first; 0: 100 MB, a day.
 	MaxSize int64
@@ -37,13 +40,20 @@ func (l LogFiles) options(dir string, n *Node, part string) accesslog.Options {
 // openLogs starts what writes the logs of traffic. No file is made before there
 // is a line.
 func (n *Node) openLogs(context.Context) error {
-	dir := n.cfg.Logs.AccessDir
-	if dir == "" {
-		dir = n.data.file(filepath.Join("logs", "access"))
+	n.accessLogs = n.startLog("access log", n.accessLogDir(), n.cfg.Logs.Keep)
+	if n.cfg.Logs.Connections {
+		n.connectionLog = n.startLog("connection log", n.data.file(filepath.Join("logs", "connections")), n.cfg.Logs.Keep)
 	}
-	n.accessLogs = n.startLog("access log", dir, n.cfg.Logs.Keep)
 	n.auditLog = n.startLog("audit log", n.data.file(filepath.Join("logs", "audit")), auditKeep)
 	return nil
+}
+
+// accessLogDir is the directory of the access logs.
+func (n *Node) accessLogDir() string {
+	if dir := n.cfg.Logs.AccessDir; dir != "" {
+		return dir
+	}
+	return n.data.file(filepath.Join("logs", "access"))
 }
 
 // healthLog gives what writes down that servers turn abnormal and are well again,

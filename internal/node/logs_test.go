@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +36,7 @@ func eventuallyFile(t *testing.T, pattern, text string) string {
 // did all that, each in its file.
 func TestLogFiles(t *testing.T) {
 	data := t.TempDir()
-	n := start(t, Config{Data: data, InternetPool: []netip.Prefix{testutil.AddressPool(t)}})
+	n := start(t, Config{Data: data, Logs: LogFiles{Connections: true}, InternetPool: []netip.Prefix{testutil.AddressPool(t)}})
 	c := clientOf(n)
 	do := func(action string, p map[string]string) map[string]any {
 		t.Helper()
@@ -75,7 +76,25 @@ func TestLogFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.SplitN(line, "\n", 2)[0]), &fields); err != nil || fields["slbid"] != lb || fields["instance_name"] != "one" || fields["vip_addr"] != address {
 		t.Errorf("line %s: %v", line, err)
 	}
+	if m := (facts{n}).Node().AccessLog; m.Mode != "on" || !strings.Contains(m.Reason, data) {
+		t.Errorf("told of the access log: %+v", m)
+	}
 	do("DeleteAccessLogsDownloadAttribute", map[string]string{"LogsDownloadAttributes": logs})
+	if m := (facts{n}).Node().AccessLog; m.Mode != "off" {
+		t.Errorf("told of the access log: %+v", m)
+	}
+	do("CreateLoadBalancerTCPListener", map[string]string{"LoadBalancerId": lb, "ListenerPort": "8081", "BackendServerPort": port, "HealthCheckSwitch": "off", "Bandwidth": "-1"})
+	do("StartLoadBalancerListener", map[string]string{"LoadBalancerId": lb, "ListenerPort": "8081"})
+	raw, err := net.Dial("tcp", address+":8081")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(raw, "GET / HTTP/1.0\r\n\r\n")
+	if _, err := io.ReadAll(raw); err != nil {
+		t.Error(err)
+	}
+	raw.Close()
+	eventuallyFile(t, filepath.Join(data, "logs/connections", lb+".log"), `"upstream_addr":"`+backend.Listener.Addr().String()+`"`)
 	get("/unseen")
 
 	// The check may not have found the server well yet; it finds it dead in any case.

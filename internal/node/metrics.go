@@ -72,6 +72,9 @@ func (n *Node) registry() *prometheus.Registry {
 	r := metrics.NewRegistry(n.engine)
 	registerStoreMetrics(r, n.store)
 	registerLogMetrics(r, "access", n.accessLogs)
+	if n.connectionLog != nil {
+		registerLogMetrics(r, "connection", n.connectionLog)
+	}
 	registerLogMetrics(r, "audit", n.auditLog)
 	r.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "openslb_connection_budget", Help: "Proxied connections that the limit of open files has room for."},

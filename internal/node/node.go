@@ -26,26 +26,27 @@ import (
 // Node is a running node. Its methods are safe for concurrent use.
 type Node struct {
 	// Set while starting, immutable from then on.
-	cfg         Config
-	log         *slog.Logger
-	pid         int
-	data        *dataDir
-	old         *predecessor // nil: none
-	listener    *apiListener
-	gate        *apiGate
-	server      *rpc.Server
-	budget      uint64
-	quotas      api.Quotas
-	caFile      string
-	sealer      *store.Sealer
-	source      *transparent.Source
-	accessLogs  *accesslog.Writer
-	auditLog    *accesslog.Writer
-	engine      *dataplane.Engine
-	history     *metrics.History
-	startedAt   time.Time
-	credentials Credentials
-	newKey      bool
+	cfg           Config
+	log           *slog.Logger
+	pid           int
+	data          *dataDir
+	old           *predecessor // nil: none
+	listener      *apiListener
+	gate          *apiGate
+	server        *rpc.Server
+	budget        uint64
+	quotas        api.Quotas
+	caFile        string
+	sealer        *store.Sealer
+	source        *transparent.Source
+	accessLogs    *accesslog.Writer
+	connectionLog *accesslog.Writer // nil: off
+	auditLog      *accesslog.Writer
+	engine        *dataplane.Engine
+	history       *metrics.History
+	startedAt     time.Time
+	credentials   Credentials
+	newKey        bool
 
 	// These change if the store passes to another process and comes back, while
 	// the API is closed.

@@ -31,6 +31,7 @@ type conn struct {
 	source         netip.AddrPort // of the client
 	key            uint64         // for hashing schedulers
 	tried          []*pool.Member
+	tally          *tally // nil: there is no log
 
 	timer  loop.Timer
 	used   int64 // when data last passed; while connecting, when the try began
@@ -73,6 +74,7 @@ func (c *conn) init(p *port, s *settings, fd int, source netip.AddrPort) {
 	c.server = end{conn: c, fd: -1}
 	c.timer.Expirer = c
 	c.state = connecting
+	c.tally = p.tcp.log.begin(p.worker)
 	c.used = p.worker.loop.Now()
 	c.giveUp = c.used + connectRounds*int64(p.tcp.engine.connectTimeout)
 	c.next = p.conns
@@ -121,6 +123,7 @@ func (c *conn) watch(e *end) bool {
 	handle, err := c.worker().loop.Register(int(e.fd), interest, e)
 	if err != nil { // the system's limit of watched descriptors
 		c.port.noRoom(syscall.ENOSPC)
+		c.tally.because(endNoRoom)
 		c.reset()
 		return false
 	}
@@ -144,12 +147,14 @@ func (c *conn) connect(m *pool.Member) bool {
 		if errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM {
 			// No other server would do better.
 			c.port.noRoom(errno)
+			c.tally.because(endNoRoom)
 			c.reset()
 			return false
 		}
 		m = c.another(m)
 	}
 	c.port.dropped.Add(1)
+	c.tally.because(endNoServer)
 	c.reset()
 	return false
 }
@@ -224,6 +229,7 @@ func (c *conn) exchangeEarly() {
 		return
 	}
 	c.port.bytesIn.Add(uint64(n))
+	c.tally.received(n)
 	sent, errno := sock.Send(int(c.server.fd), buf[:lead+n])
 	if errno == 0 {
 		c.state = established
@@ -252,7 +258,8 @@ func (e *end) Ready(ev loop.Events) {
 	case connecting:
 		if e == &c.client {
 			if ev&(loop.Hangup|loop.Failed) != 0 {
-				c.reset() // the client gave up
+				c.tally.because(endClientGone)
+				c.reset()
 			}
 			return
 		}
@@ -288,10 +295,13 @@ func (e *end) Ready(ev loop.Events) {
 }
 
 // Abort ends the connection after a panic.
-func (e *end) Abort() { e.conn.reset() }
+func (e *end) Abort() { e.conn.Abort() }
 
 // Abort ends the connection after a panic of its timer.
-func (c *conn) Abort() { c.reset() }
+func (c *conn) Abort() {
+	c.tally.because(endFailure)
+	c.reset()
+}
 
 // partWait is how often a parting connection looks whether it is done.
 const (
@@ -304,6 +314,11 @@ const (
 // would take that back.
 func (c *conn) part(broken *end) {
 	other := broken.other()
+	if broken == &c.client {
+		c.tally.because(endClientReset)
+	} else {
+		c.tally.because(endServerReset)
+	}
 	if sock.Unsent(int(other.fd)) == 0 {
 		c.reset()
 		return
@@ -333,6 +348,7 @@ func (c *conn) Expired() {
 		}
 		left := c.idle(now)
 		if left <= 0 {
+			c.tally.because(endIdle)
 			c.reset() // the vendor's rule: a reset to both sides
 			return
 		}
@@ -352,7 +368,10 @@ func (c *conn) Expired() {
 func (c *conn) reset() { c.end(sock.Reset) }
 
 // finish ends a connection whose streams have both ended.
-func (c *conn) finish() { c.end(sock.Close) }
+func (c *conn) finish() {
+	c.tally.because(endClosed)
+	c.end(sock.Close)
+}
 
 func (c *conn) end(how func(fd int)) {
 	if c.state == dead {
@@ -363,10 +382,11 @@ func (c *conn) end(how func(fd int)) {
 	l.Disarm(&c.timer)
 	c.closeEnd(&c.client, how)
 	c.closeEnd(&c.server, how)
+	p := c.port
+	p.tcp.log.end(p.worker, c.tally, c.source, c.member)
 	if c.member != nil {
 		c.member.Release()
 	}
-	p := c.port
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {

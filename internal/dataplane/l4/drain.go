@@ -55,6 +55,7 @@ func (p *port) drain() {
 		following := c.next
 		if c.member != nil && c.state != parting {
 			if since := c.member.UnusableFor(); since >= limit {
+				c.tally.because(endDrained)
 				c.reset()
 				if cut++; cut == closeMost {
 					l.Post(p.drain) // the rest, after others had a turn

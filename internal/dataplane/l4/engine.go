@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/transparent"
@@ -39,6 +40,9 @@ type Options struct {
 	// Held, while it is set, has new frontends take nothing in until their Resume;
 	// nil: never.
 	Held *atomic.Bool
+	// Log writes a line for each connection and flow that ends; nil: none is
+	// written. It is to be closed after the engine.
+	Log *accesslog.Writer
 	// Source decides whether servers see the node's address or the client's; nil:
 	// the node's. It is to be closed after the engine.
 	Source *transparent.Source
@@ -59,7 +63,8 @@ type Engine struct {
 	carriers       *loop.Budget // the part of budget that UDP may use towards servers
 	connectTimeout time.Duration
 	source         *transparent.Source
-	shortage       throttle // of log lines on missing descriptors
+	connections    *accesslog.Writer // of connections; nil: none
+	shortage       throttle          // of log lines on missing descriptors
 	sockets        *sock.Inherited
 	held           *atomic.Bool
 
@@ -76,13 +81,16 @@ type closer interface {
 
 // worker is a loop with what its connections share. Only the loop uses it.
 type worker struct {
-	engine *Engine
-	loop   *loop.Loop
-	conns  loop.Slab[conn]
-	flows  loop.Slab[flow]
-	own    loop.Slab[carrier] // of one flow each
-	stash  stash
-	udp    *datagrams // made with the first UDP frontend
+	engine  *Engine
+	loop    *loop.Loop
+	conns   loop.Slab[conn]
+	flows   loop.Slab[flow]
+	own     loop.Slab[carrier] // of one flow each
+	stash   stash
+	tallies loop.Slab[tally] // for the log of connections
+	line    []byte           // scratch for its lines
+	shard   uint32           // of the log
+	udp     *datagrams       // made with the first UDP frontend
 }
 
 // NewEngine starts the loops.
@@ -94,6 +102,7 @@ func NewEngine(o Options) (*Engine, error) {
 		sockets:        o.Sockets,
 		held:           o.Held,
 		source:         o.Source,
+		connections:    o.Log,
 		frontends:      make(map[closer]struct{}),
 	}
 	if e.log == nil {
@@ -117,13 +126,13 @@ func NewEngine(o Options) (*Engine, error) {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	for range n {
+	for i := range n {
 		l, err := loop.New(loop.Options{Logger: e.log, Budget: e.budget, Pipes: o.pipes})
 		if err != nil {
 			e.closeLoops()
 			return nil, fmt.Errorf("layer 4 engine: %w", err)
 		}
-		e.workers = append(e.workers, &worker{engine: e, loop: l})
+		e.workers = append(e.workers, &worker{engine: e, loop: l, shard: uint32(i)})
 	}
 	e.log.Debug("layer 4 engine started", "loops", n, "descriptors", e.budget.Limit(), "descriptor_limit", e.budget.System())
 	return e, nil

@@ -32,6 +32,7 @@ type flow struct {
 	used     int64 // when a datagram last passed
 	answered int64 // when the server last answered, or the flow began
 	proxied  bool
+	tally    *tally // nil: there is no log
 
 	prev, next *flow // in the server's queue
 }
@@ -62,7 +63,7 @@ func (p *udpPort) begin(s *settings, client netip.AddrPort, name *sock.Name, dat
 	f := p.worker.flows.Get()
 	*f = flow{
 		port: p, client: client, name: *name, member: m, server: to, carrier: c,
-		idle: s.idle, used: now, answered: now, proxied: s.proxied,
+		idle: s.idle, used: now, answered: now, proxied: s.proxied, tally: p.udp.log.begin(p.worker),
 	}
 	f.timer.Expirer = f
 	m.Acquire()
@@ -112,13 +113,18 @@ func (s *settings) keyOf(client netip.AddrPort, data []byte) uint64 {
 // does not count as use: the client of a dead server would never get another.
 func (f *flow) over(s *settings, now int64) bool {
 	if now-f.used >= f.idle {
+		f.tally.because(endIdle)
 		return true
 	}
 	if f.member.Usable() {
 		return false
 	}
 	left := int64(f.member.UnusableFor())
-	return s.drain > 0 && left >= s.drain || min(left, now-f.answered) >= f.idle
+	if s.drain > 0 && left >= s.drain || min(left, now-f.answered) >= f.idle {
+		f.tally.because(endDrained)
+		return true
+	}
+	return false
 }
 
 // Expired ends the flow when it has been idle for long enough. Traffic only
@@ -129,11 +135,15 @@ func (f *flow) Expired() {
 		l.Arm(&f.timer, time.Duration(left))
 		return
 	}
+	f.tally.because(endIdle)
 	f.end()
 }
 
 // Abort ends the flow after a panic of its timer.
-func (f *flow) Abort() { f.end() }
+func (f *flow) Abort() {
+	f.tally.because(endFailure)
+	f.end()
+}
 
 // end forgets the flow.
 func (f *flow) end() {
@@ -141,6 +151,7 @@ func (f *flow) end() {
 	if p == nil {
 		return // it has ended
 	}
+	p.udp.log.end(p.worker, f.tally, f.client, f.member)
 	p.worker.loop.Disarm(&f.timer)
 	delete(p.flows, f.client)
 	f.server.remove(f)
@@ -181,6 +192,7 @@ func (s *upstream) evict(now int64) bool {
 		}
 		if now-f.used >= evictIdle {
 			f.port.count.evicted.Add(1)
+			f.tally.because(endEvicted)
 			f.end()
 			return true
 		}

@@ -34,6 +34,7 @@ type front[P part] struct {
 	id     spec.FrontendID
 	addr   netip.AddrPort
 	limit  *limit.Frontend
+	log    *connectionLog // nil: none
 	now    atomic.Pointer[settings]
 	ports  []P   // one for each socket
 	fds    []int // the sockets listened on: one for each worker, if none is inherited
@@ -67,6 +68,7 @@ func (t *front[P]) listen(e *Engine, f *spec.Frontend, limits *limit.Frontend, b
 		return nil, &sock.BindError{Addr: f.Listen, Datagram: f.ID.Protocol == spec.UDP, Err: syscall.EMFILE}
 	}
 	t.engine, t.id, t.addr, t.limit, t.done = e, f.ID, group.Addr, limits, make(chan struct{})
+	t.log = newConnectionLog(e.connections, f.ID, group.Addr)
 	return group, nil
 }
 

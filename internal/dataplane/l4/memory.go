@@ -276,7 +276,7 @@ func (p *udpPort) recallFlow(r *RememberedFlow, c *carrier, m *pool.Member, now 
 	f := p.worker.flows.Get()
 	*f = flow{
 		port: p, client: r.Client, name: sock.NameOf(r.Client), member: m, server: to, carrier: c,
-		idle: int64(r.Idle), used: now - int64(r.Used), answered: now - int64(r.Answered), proxied: r.Proxied,
+		idle: int64(r.Idle), used: now - int64(r.Used), answered: now - int64(r.Answered), proxied: r.Proxied, tally: p.udp.log.begin(p.worker),
 	}
 	f.timer.Expirer = f
 	m.Acquire()

@@ -99,7 +99,7 @@ func (p *port) Ready(loop.Events) {
 func (p *port) Abort() {
 	if c := p.fresh; c != nil {
 		p.fresh = nil
-		c.reset()
+		c.Abort()
 	}
 }
 
@@ -197,6 +197,7 @@ func (p *port) close(finished func()) {
 			finished()
 			return
 		}
+		p.conns.tally.because(endListenerClose)
 		p.conns.reset()
 	}
 	p.worker.loop.Post(func() { p.close(finished) })

@@ -119,6 +119,7 @@ func (c *conn) send(e *end, p []byte) (int, syscall.Errno) {
 	n, errno := sock.Send(int(e.fd), p)
 	if n > 0 && e == &c.client {
 		c.port.bytesOut.Add(uint64(n))
+		c.tally.sent(n)
 	}
 	return n, errno
 }
@@ -128,6 +129,7 @@ func (c *conn) count(src *end, n int) {
 	c.used = c.worker().loop.Now()
 	if src == &c.client {
 		c.port.bytesIn.Add(uint64(n))
+		c.tally.received(n)
 	}
 	src.queue().Take(n)
 }
@@ -173,6 +175,7 @@ func (c *conn) await(e *end) bool {
 	}
 	e.watching = true
 	if err := c.worker().loop.Modify(e.handle, loop.Readable|loop.Writable|loop.PeerClosed); err != nil {
+		c.tally.because(endNoRoom)
 		c.reset()
 		return false
 	}
@@ -224,6 +227,7 @@ func (c *conn) drain(src, dst *end) bool {
 			c.used = c.worker().loop.Now()
 			if dst == &c.client {
 				c.port.bytesOut.Add(uint64(n))
+				c.tally.sent(n)
 			}
 		}
 		if errno == syscall.EAGAIN {

@@ -175,6 +175,7 @@ func (p *udpPort) forward(d *datagrams, n int) {
 			continue
 		}
 		f.used = now
+		f.tally.received(len(data))
 		if f.proxied {
 			h := &d.heads[i]
 			h.len = len(proxyproto.AppendDatagram(h.bytes[:0], client, p.udp.addr))
@@ -260,6 +261,7 @@ func (p *udpPort) answer(c *carrier) {
 				continue
 			}
 			f.used, f.answered = now, now
+			f.tally.sent(len(data))
 			d.answers.Add(&f.name, nil, data)
 		}
 		p.count.dropOut.add(dropped, droppedBytes)
@@ -301,6 +303,7 @@ func (p *udpPort) close(finished func()) {
 			p.worker.loop.Post(func() { p.close(finished) })
 			return
 		}
+		f.tally.because(endListenerClose)
 		f.end()
 	}
 	for _, set := range p.carriers {
