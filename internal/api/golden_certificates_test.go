@@ -87,6 +87,8 @@ var certificateGoldens = []golden{
 		{"LoadBalancerId", "LB", "ListenerPort", "443", "TLSCipherPolicy", "tls_cipher_policy_9"},
 	}},
 	{"DescribeLoadBalancerHTTPSListenerAttribute", withHTTPS, []params{{"LoadBalancerId", "LB", "ListenerPort", "443"}, {"LoadBalancerId", "LB", "ListenerPort", "444"}}},
+	{"SetListenerBackendProtocol", withHTTPS, []params{{"LoadBalancerId", "LB", "ListenerPort", "443", "BackendProtocol", "h2c"}, {"LoadBalancerId", "LB", "ListenerPort", "444", "BackendProtocol", "h2c"}}},
+	{"DescribeListenerBackendProtocol", withHTTPS, []params{{"LoadBalancerId", "LB", "ListenerPort", "443"}}},
 	{"CreateDomainExtension", withHTTPS, []params{
 		{"RegionId", "cn-hangzhou", "LoadBalancerId", "LB", "ListenerPort", "443", "Domain", "www.example.com", "ServerCertificateId", "$SERVER"},
 		{"RegionId", "cn-hangzhou", "LoadBalancerId", "LB", "ListenerPort", "443", "Domain", "www.example.com", "ServerCertificateId", "$SERVER"},

@@ -69,11 +69,11 @@ func NewAction[P, R any](name string, fn func(ctx context.Context, p *P) (*R, er
 	if !actionName.MatchString(name) {
 		panic(fmt.Sprintf("rpc: %q is no name of an action", name))
 	}
-	params, err := compileParams(reflect.TypeFor[P]())
+	params, err := compiledParams.of(reflect.TypeFor[P](), compileParams)
 	if err != nil {
 		panic(fmt.Sprintf("rpc: action %s: %v", name, err))
 	}
-	result, err := compileResult(reflect.TypeFor[R](), true)
+	result, err := compiledResults.of(reflect.TypeFor[R](), func(t reflect.Type) (*outSet, error) { return compileResult(t, true) })
 	if err != nil {
 		panic(fmt.Sprintf("rpc: action %s: %v", name, err))
 	}
