@@ -257,6 +257,7 @@ func TestHTTP2Leave(t *testing.T) {
 	r, idle := p.dialHTTP2(), p.dialHTTP2()
 	r.head(1, true)
 	<-began
+	idle.until("SETTINGS", func(f http2.Frame) bool { _, ok := f.(*http2.SettingsFrame); return ok }) // its handshake is over
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	closed := make(chan error, 1)
