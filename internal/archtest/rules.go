@@ -77,7 +77,7 @@ var Rules = []Rule{
 	{Package: "dataplane/transparent", May: []string{"dataplane/spec"}, Tests: []string{"testutil/netns", "testutil"}, Why: "a leaf helper sees values only"},
 	{Package: "dataplane/pool", May: []string{"dataplane/spec", "dataplane/balance", "dataplane/health"}, Why: "a pool picks among servers and does not know who asks"},
 	{Package: "dataplane/l4", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop"), Why: "the engines share pools and leaf helpers but never know each other"},
-	{Package: "dataplane/l7", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop", "dataplane/l7/..."), Why: "the engines share pools and leaf helpers but never know each other"},
+	{Package: "dataplane/l7", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop", "dataplane/l7/..."), Tests: []string{"testutil/grpctest", "testutil/wstest"}, Why: "the engines share pools and leaf helpers but never know each other"},
 	{Package: "dataplane/l7/h1", Why: "a protocol core turns bytes into events and has no sockets, clocks or pools"},
 	{Package: "dataplane/l7/h2", Why: "a protocol core turns bytes into events and has no sockets, clocks or pools"},
 	{Package: "dataplane/l7/policy", May: with(leaves, "dataplane/spec", "dataplane/pool"), Tests: []string{"dataplane/l7/h1"}, Why: "a decision is the same for every protocol and driver, so that it knows none of them"},
@@ -88,16 +88,18 @@ var Rules = []Rule{
 	{Package: "testutil", May: []string{"rpc", "client"}, Why: "helpers that every package's tests may use must not pull those packages in"},
 
 	{Package: "testutil/netns", Tests: []string{"testutil"}, Why: "namespaces are made for tests of any package"},
+	{Package: "testutil/grpctest", Why: "streams of gRPC are for tests of any package, apart from testutil so that only those who use them build the library"},
+	{Package: "testutil/wstest", Why: "frames of WebSocket are for tests of any package"},
 
 	{Package: "quickstart", Why: "the story is told through the command line and the public port; an import would be a back door"},
 	{Package: "cmd/openslb", May: []string{"node", "client", "quickstart"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
 	{Package: "bench", May: []string{"client", "testutil"}, Why: "the benchmark measures the real binary from outside, beside its peers"},
 	{Package: "test/conformance", Tests: []string{"node", "client", "slb"}, Why: "conformance is seen from the client's side of the wire"},
 	{Package: "test/http1", Tests: []string{"dataplane/l7", "dataplane/pool", "dataplane/spec"}, Why: "the corpus judges bytes at both ends and shares no parser with the proxy"},
-	{Package: "test/handover", Tests: []string{"node", "client", "handover", "testutil"}, Why: "processes are replaced as users do it; only the other end of the control socket is played by the test"},
+	{Package: "test/handover", Tests: []string{"node", "client", "handover", "testutil/..."}, Why: "processes are replaced as users do it; only the other end of the control socket is played by the test"},
 	{Package: "test/model", Tests: []string{"node", "client", "testutil"}, Why: "the model knows the published API and nothing of what is behind it"},
 	{Package: "test/netns", Tests: []string{"testutil", "testutil/netns", "node", "client", "dataplane", "dataplane/spec", "dataplane/transparent"}, Why: "the data plane is watched from other hosts, with times that the API does not allow"},
-	{Package: "test/system", Tests: []string{"node", "client", "slb", "plan", "reconcile", "store/..."}, Why: "a whole node is driven over its public port"},
+	{Package: "test/system", Tests: []string{"node", "client", "slb", "plan", "reconcile", "store/...", "testutil/..."}, Why: "a whole node is driven over its public port"},
 }
 
 // nodeWhy is printed for any import of node that the table does not grant.
@@ -116,8 +118,9 @@ var Outside = []OutsideRule{
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
 	{Path: "github.com/vishvananda", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "routes and rules of the host are changed in one place, which also takes them back"},
 	{Path: "github.com/google/nftables", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "packet filters of the host are changed in one place, which also takes them back"},
-	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "metrics", "quickstart", "cmd/openslb", "bench"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
-	{Path: "testing", Only: []string{"testutil", "testutil/netns", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
+	{Path: "google.golang.org/grpc", Only: []string{"store/etcdkv", "testutil/grpctest"}, Tests: []string{"dataplane/l7", "test/system", "test/handover"}, Why: "gRPC is passed on as HTTP/2 like any other; only etcd's errors and the tests speak it"},
+	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "testutil/wstest", "metrics", "quickstart", "cmd/openslb", "bench"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
+	{Path: "testing", Only: []string{"testutil", "testutil/netns", "testutil/grpctest", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
 	{Path: "log/slog", Only: everything, Why: "the one way to log"},
 	{Path: "log", Tests: everything, Why: "logs go through log/slog"},
 }

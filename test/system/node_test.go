@@ -18,8 +18,8 @@ import (
 	"github.com/openslb/openslb/internal/testutil"
 )
 
-// ownVersion is the version of the product OpenSLB, whose actions keep the
-// register.
+// ownVersion is the version of the product OpenSLB, whose actions are those that
+// the vendor has not.
 const ownVersion = "2026-11-01"
 
 // cluster is a node with a client for it.
@@ -78,7 +78,7 @@ func (c *cluster) try(action string, pairs ...any) error { return c.do(action, n
 func (c *cluster) do(action string, out any, pairs ...any) error {
 	api := c.api
 	switch action {
-	case "RegisterServer", "DeregisterServer", "SetServerStatus":
+	case "RegisterServer", "DeregisterServer", "SetServerStatus", "SetListenerBackendProtocol":
 		api.Version = ownVersion
 	}
 	if err := api.Do(context.Background(), action, params(pairs...), out); err != nil {

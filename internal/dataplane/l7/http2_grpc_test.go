@@ -17,19 +17,12 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/testutil/grpctest"
 )
-
-// bare is a codec for messages that are bytes.
-type bare struct{}
-
-func (bare) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }
-func (bare) Unmarshal(data []byte, v any) error { *v.(*[]byte) = bytes.Clone(data); return nil }
-func (bare) Name() string                       { return "bare" }
 
 // grpcServer serves methods by what their names say.
 func grpcServer(t *testing.T, cancelled chan<- string) spec.Target {
@@ -37,8 +30,7 @@ func grpcServer(t *testing.T, cancelled chan<- string) spec.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer(grpc.ForceServerCodec(bare{}), grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
-		method, _ := grpc.MethodFromServerStream(st)
+	grpctest.Serve(t, l, func(method string, st grpc.ServerStream) error {
 		var m []byte
 		switch method {
 		case "/t/Unary":
@@ -70,16 +62,7 @@ func grpcServer(t *testing.T, cancelled chan<- string) spec.Target {
 			}
 			return nil
 		case "/t/Both":
-			for {
-				if err := st.RecvMsg(&m); err == io.EOF {
-					return nil
-				} else if err != nil {
-					return err
-				}
-				if err := st.SendMsg(&m); err != nil {
-					return err
-				}
-			}
+			return grpctest.Echo(method, st)
 		case "/t/Slow":
 			if err := st.RecvMsg(&m); err != nil {
 				return err
@@ -89,10 +72,7 @@ func grpcServer(t *testing.T, cancelled chan<- string) spec.Target {
 			return st.Context().Err()
 		}
 		return status.Error(codes.NotFound, "no "+method)
-	}))
-	done := make(chan struct{})
-	go func() { s.Serve(l); close(done) }()
-	t.Cleanup(func() { s.Stop(); <-done })
+	})
 	return spec.Target{ID: "g", Addr: netip.MustParseAddrPort(l.Addr().String()), Weight: 1}
 }
 
@@ -103,8 +83,7 @@ func TestGRPC(t *testing.T) {
 	}
 	cancelled := make(chan string, 10)
 	p := newHTTP2Proxy(t, spec.HTTPOptions{ServersHTTP2: true, RequestTimeout: 5 * time.Second}, grpcServer(t, cancelled))
-	cc, err := grpc.NewClient(p.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})),
-		grpc.WithDefaultCallOptions(grpc.ForceCodec(bare{})))
+	cc, err := grpctest.NewClient(p.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +92,7 @@ func TestGRPC(t *testing.T) {
 	defer cancel()
 	open := func(ctx context.Context, method string) grpc.ClientStream {
 		t.Helper()
-		st, err := cc.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
+		st, err := grpctest.Open(ctx, cc, method)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,19 +153,12 @@ func TestGRPC(t *testing.T) {
 	t.Run("both", func(t *testing.T) {
 		st := open(ctx, "/t/Both")
 		for i := range 50 {
-			m := fmt.Append(nil, i)
-			if err := st.SendMsg(&m); err != nil {
+			if err := grpctest.Exchange(st, fmt.Sprint(i)); err != nil {
 				t.Fatal(err)
 			}
-			var got []byte
-			if err := st.RecvMsg(&got); err != nil || string(got) != fmt.Sprint(i) {
-				t.Fatalf("%d: %q, %v", i, got, err)
-			}
 		}
-		st.CloseSend()
-		var m []byte
-		if err := st.RecvMsg(&m); err != io.EOF {
-			t.Errorf("end: %v", err)
+		if err := grpctest.End(st); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("deadline", func(t *testing.T) {

@@ -3,9 +3,6 @@ package l7
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha1"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -15,96 +12,12 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/testutil/wstest"
 )
 
-// The opcodes of RFC 6455, section 5.2.
-const (
-	wsContinue, wsText, wsBinary = 0x0, 0x1, 0x2
-	wsClose, wsPing, wsPong      = 0x8, 0x9, 0xa
-)
-
-// frame is one frame of a WebSocket connection.
-type frame struct {
-	last    bool
-	op      byte
-	payload string
+func frame(last bool, op byte, payload string) wstest.Frame {
+	return wstest.Frame{Last: last, Op: op, Payload: payload}
 }
-
-// append encodes a frame; only clients mask theirs.
-func (f frame) append(b []byte, masked bool) []byte {
-	first := f.op
-	if f.last {
-		first |= 0x80
-	}
-	mask := byte(0)
-	if masked {
-		mask = 0x80
-	}
-	b = append(b, first)
-	switch n := len(f.payload); {
-	case n < 126:
-		b = append(b, mask|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, mask|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, mask|127), uint64(n))
-	}
-	if !masked {
-		return append(b, f.payload...)
-	}
-	key := [4]byte{0x12, 0x34, 0x56, 0x78}
-	b = append(b, key[:]...)
-	for i := range len(f.payload) {
-		b = append(b, f.payload[i]^key[i%4])
-	}
-	return b
-}
-
-// readFrame reads a frame, which must be masked or not.
-func readFrame(br *bufio.Reader, masked bool) (f frame, err error) {
-	var h [2]byte
-	if _, err := io.ReadFull(br, h[:]); err != nil {
-		return f, err
-	}
-	f.last, f.op = h[0]&0x80 != 0, h[0]&0x0f
-	if h[0]&0x70 != 0 || (h[1]&0x80 != 0) != masked {
-		return f, fmt.Errorf("frame begins with %x", h)
-	}
-	n := uint64(h[1] & 0x7f)
-	var long [8]byte
-	switch n {
-	case 126:
-		_, err = io.ReadFull(br, long[6:])
-		n = binary.BigEndian.Uint64(long[:])
-	case 127:
-		_, err = io.ReadFull(br, long[:])
-		n = binary.BigEndian.Uint64(long[:])
-	}
-	var key [4]byte
-	if err == nil && masked {
-		_, err = io.ReadFull(br, key[:])
-	}
-	if err != nil {
-		return f, err
-	}
-	payload := make([]byte, n)
-	if _, err := io.ReadFull(br, payload); err != nil {
-		return f, err
-	}
-	for i := range payload {
-		payload[i] ^= key[i%4]
-	}
-	f.payload = string(payload)
-	return f, nil
-}
-
-// wsAccept is what a server proves its understanding with (RFC 6455, 4.2.2).
-func wsAccept(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-const wsKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // wsServer greets with a text, then sends every message back in one frame,
 // answers pings, and ends as it is told.
@@ -119,36 +32,13 @@ func wsServer(t testing.TB) *backend {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain")
 			return
 		}
-		answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + wsAccept(strings.Join(m.header("Sec-WebSocket-Key"), "")) + "\r\n"
+		answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + wstest.AcceptOf(strings.Join(m.header("Sec-WebSocket-Key"), "")) + "\r\n"
 		if strings.Contains(strings.Join(m.header("Sec-WebSocket-Protocol"), ","), "chat.v2") {
 			answer += "Sec-WebSocket-Protocol: chat.v2\r\n"
 		}
 		// The first frame comes in one piece with the answer.
-		c.Write(frame{true, wsText, "hello"}.append([]byte(answer+"\r\n"), false))
-		var message string
-		var kind byte
-		for {
-			f, err := readFrame(br, true)
-			if err != nil {
-				return
-			}
-			switch f.op {
-			case wsPing:
-				f.op = wsPong
-				c.Write(f.append(nil, false))
-			case wsClose:
-				c.Write(f.append(nil, false))
-				return
-			case wsPong:
-			default:
-				if f.op != wsContinue {
-					message, kind = "", f.op
-				}
-				if message += f.payload; f.last {
-					c.Write(frame{true, kind, message}.append(nil, false))
-				}
-			}
-		}
+		c.Write(frame(true, wstest.Text, "hello").Append([]byte(answer+"\r\n"), false))
+		wstest.Echo(c, br)
 	})
 }
 
@@ -156,36 +46,36 @@ func wsServer(t testing.TB) *backend {
 func wsDial(t *testing.T, p *proxy, early []byte, lines ...string) *client {
 	t.Helper()
 	c := p.dial()
-	request := "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wsKey + "\r\n"
+	request := "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.Key + "\r\n"
 	for _, l := range lines {
 		request += l + "\r\n"
 	}
 	c.send(request + "\r\n" + string(early))
 	got, err := readHead(c.br)
 	m := message{head: got}
-	if err != nil || !strings.HasPrefix(got, "HTTP/1.1 101 ") || strings.Join(m.header("Sec-WebSocket-Accept"), "") != wsAccept(wsKey) {
+	if err != nil || !strings.HasPrefix(got, "HTTP/1.1 101 ") || strings.Join(m.header("Sec-WebSocket-Accept"), "") != wstest.AcceptOf(wstest.Key) {
 		t.Fatalf("answer %q, %v", got, err)
 	}
 	if want := strings.Contains(request, "chat.v2"); (strings.Join(m.header("Sec-WebSocket-Protocol"), "") == "chat.v2") != want {
 		t.Errorf("protocol in %q", got)
 	}
-	c.wantFrame(frame{true, wsText, "hello"})
+	c.wantFrame(frame(true, wstest.Text, "hello"))
 	return c
 }
 
-func (c *client) wantFrame(want frame) {
+func (c *client) wantFrame(want wstest.Frame) {
 	c.t.Helper()
-	got, err := readFrame(c.br, false)
+	got, err := wstest.ReadFrame(c.br, false)
 	if err != nil || got != want {
-		c.t.Fatalf("frame %v %x %.40q of %d bytes, %v; want %x %.40q", got.last, got.op, got.payload, len(got.payload), err, want.op, want.payload)
+		c.t.Fatalf("frame %v %x %.40q of %d bytes, %v; want %x %.40q", got.Last, got.Op, got.Payload, len(got.Payload), err, want.Op, want.Payload)
 	}
 }
 
-func (c *client) sendFrames(frames ...frame) {
+func (c *client) sendFrames(frames ...wstest.Frame) {
 	c.t.Helper()
 	var b []byte
 	for _, f := range frames {
-		b = f.append(b, true)
+		b = f.Append(b, true)
 	}
 	c.send(string(b))
 }
@@ -196,24 +86,24 @@ func TestWebSocketFrames(t *testing.T) {
 	b := wsServer(t)
 	p := newProxy(t, spec.HTTPOptions{}, target(b))
 
-	c := wsDial(t, p, frame{true, wsText, "early"}.append(nil, true), "Sec-WebSocket-Protocol: chat.v1, chat.v2", "Sec-WebSocket-Extensions: permessage-deflate")
-	c.wantFrame(frame{true, wsText, "early"})
-	c.sendFrames(frame{true, wsPing, "are you there?"})
-	c.wantFrame(frame{true, wsPong, "are you there?"})
-	c.sendFrames(frame{false, wsText, "one "}, frame{true, wsPing, "amid"}, frame{false, wsContinue, "two "}, frame{true, wsPong, ""}, frame{true, wsContinue, "three"})
-	c.wantFrame(frame{true, wsPong, "amid"})
-	c.wantFrame(frame{true, wsText, "one two three"})
+	c := wsDial(t, p, frame(true, wstest.Text, "early").Append(nil, true), "Sec-WebSocket-Protocol: chat.v1, chat.v2", "Sec-WebSocket-Extensions: permessage-deflate")
+	c.wantFrame(frame(true, wstest.Text, "early"))
+	c.sendFrames(frame(true, wstest.Ping, "are you there?"))
+	c.wantFrame(frame(true, wstest.Pong, "are you there?"))
+	c.sendFrames(frame(false, wstest.Text, "one "), frame(true, wstest.Ping, "amid"), frame(false, wstest.Continue, "two "), frame(true, wstest.Pong, ""), frame(true, wstest.Continue, "three"))
+	c.wantFrame(frame(true, wstest.Pong, "amid"))
+	c.wantFrame(frame(true, wstest.Text, "one two three"))
 	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 3 << 20} {
 		payload := string(pattern(n))
-		go c.sendFrames(frame{true, wsBinary, payload}) // more than all buffers hold
-		c.wantFrame(frame{true, wsBinary, payload})
+		go c.sendFrames(frame(true, wstest.Binary, payload)) // more than all buffers hold
+		c.wantFrame(frame(true, wstest.Binary, payload))
 	}
-	for _, piece := range bytes.Split(frame{true, wsText, "torn"}.append(nil, true), nil) { // byte by byte
+	for _, piece := range bytes.Split(frame(true, wstest.Text, "torn").Append(nil, true), nil) { // byte by byte
 		c.send(string(piece))
 	}
-	c.wantFrame(frame{true, wsText, "torn"})
-	c.sendFrames(frame{true, wsClose, "\x03\xe8bye"})
-	c.wantFrame(frame{true, wsClose, "\x03\xe8bye"})
+	c.wantFrame(frame(true, wstest.Text, "torn"))
+	c.sendFrames(frame(true, wstest.Close, "\x03\xe8bye"))
+	c.wantFrame(frame(true, wstest.Close, "\x03\xe8bye"))
 	c.wantClosed()
 	c.Close()
 
@@ -243,9 +133,9 @@ func TestManyWebSockets(t *testing.T) {
 		all.Go(func() {
 			for n := range 20 {
 				text := fmt.Sprintf("%d of connection %d", n, i)
-				c.sendFrames(frame{true, wsText, text})
-				if got, err := readFrame(c.br, false); err != nil || got.payload != text {
-					t.Errorf("got %q, %v; want %q", got.payload, err, text)
+				c.sendFrames(frame(true, wstest.Text, text))
+				if got, err := wstest.ReadFrame(c.br, false); err != nil || got.Payload != text {
+					t.Errorf("got %q, %v; want %q", got.Payload, err, text)
 					return
 				}
 			}
@@ -270,12 +160,12 @@ func TestWebSocketIdle(t *testing.T) {
 			t.Log("the machine stands still: not tested")
 			return
 		}
-		c.sendFrames(frame{true, wsPong, ""})
+		c.sendFrames(frame(true, wstest.Pong, ""))
 	}
-	c.sendFrames(frame{true, wsText, "still there"})
-	c.wantFrame(frame{true, wsText, "still there"})
+	c.sendFrames(frame(true, wstest.Text, "still there"))
+	c.wantFrame(frame(true, wstest.Text, "still there"))
 	began := time.Now()
-	if _, err := readFrame(c.br, false); err == nil || isTimeout(err) {
+	if _, err := wstest.ReadFrame(c.br, false); err == nil || isTimeout(err) {
 		t.Errorf("not ended: %v", err)
 	}
 	if took := time.Since(began); took < idle*3/4 {
@@ -348,7 +238,7 @@ func TestWebSocketServerGone(t *testing.T) {
 		conn.Close()
 	}
 	b.mu.Unlock()
-	if _, err := readFrame(c.br, false); err == nil || isTimeout(err) {
+	if _, err := wstest.ReadFrame(c.br, false); err == nil || isTimeout(err) {
 		t.Errorf("%v", err)
 	}
 	eventually(t, "ended", func() bool { return p.Facts().ActiveConnections == 0 })
