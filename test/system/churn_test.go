@@ -12,11 +12,18 @@ import (
 	"github.com/openslb/openslb/internal/testutil"
 )
 
+const (
+	plainPort  = 8082
+	securePort = 8443
+	grpcPort   = 8444
+)
+
 // TestChurn makes a thousand random changes around some six hundred live
 // connections: TCP, HTTP and HTTPS with a request every now and then, answers in
-// chunks that never end, WebSocket, and streams of HTTP/2. None of them may
-// notice: a change to one thing never disturbs another, and servers of the group
-// that stay keep what they have. Nothing is left in the end.
+// chunks that never end, WebSocket, streams of HTTP/2, and streams of gRPC in
+// both directions. None of them may notice: a change to one thing never disturbs
+// another, and servers of the group that stay keep what they have. Nothing is
+// left in the end.
 func TestChurn(t *testing.T) {
 	testutil.NoLeaks(t)
 	changes, conns := 1000, 250
@@ -30,7 +37,7 @@ func TestChurn(t *testing.T) {
 	t.Logf("CHURN_SEED=%d", seed)
 
 	web, echo := testutil.Hosts(t, ids("i", 8)...)
-	stream := streamServer(t)
+	stream, talk := streamServer(t), grpcServer(t)
 	descriptors := openDescriptors(t)
 	t.Cleanup(func() { // runs when the node has stopped
 		testutil.Eventually(t, 30*time.Second, "all descriptors are given back", func() bool { return openDescriptors(t) <= descriptors })
@@ -38,6 +45,7 @@ func TestChurn(t *testing.T) {
 	c := startNode(t)
 	c.register(web...)
 	c.call("RegisterServer", "ServerId", "stream-1", "Address.1", stream.Addr())
+	c.call("RegisterServer", "ServerId", "grpc-1", "Address.1", talk.Addr())
 	b := c.balancer("subject")
 	// Patient checks: this test is about changes, and the machine is busy.
 	patient := []any{"HealthCheckInterval", 2, "HealthCheckTimeout", 10, "HealthCheckConnectTimeout", 10, "HealthyThreshold", 2, "UnhealthyThreshold", 10, "HealthCheck", "on"}
@@ -51,8 +59,11 @@ func TestChurn(t *testing.T) {
 
 	group := b.group(fmt.Sprintf(`[{"ServerId":"stream-1","Port":%d,"Weight":100}]`, stream.Port()))
 	certs := []string{c.upload(newKey(t)), c.upload(newKey(t))}
-	plain := b.listenFor("HTTP", 8082, "VServerGroupId", group, append([]any{"StickySession", "off"}, off...)...)
-	secure := b.listenFor("HTTPS", 8443, "VServerGroupId", group, append([]any{"StickySession", "off", "ServerCertificateId", certs[0], "TLSCipherPolicy", "tls_cipher_policy_1_2_strict_with_1_3"}, off...)...)
+	plain := b.listenFor("HTTP", plainPort, "VServerGroupId", group, append([]any{"StickySession", "off"}, off...)...)
+	https := append([]any{"StickySession", "off", "ServerCertificateId", certs[0], "TLSCipherPolicy", "tls_cipher_policy_1_2_strict_with_1_3"}, off...)
+	secure := b.listenFor("HTTPS", securePort, "VServerGroupId", group, https...)
+	talking := b.listenFor("HTTPS", grpcPort, "VServerGroupId", b.group(fmt.Sprintf(`[{"ServerId":"grpc-1","Port":%d,"Weight":100}]`, talk.Port())), https...)
+	c.call("SetListenerBackendProtocol", "LoadBalancerId", b.id, "ListenerPort", grpcPort, "BackendProtocol", "h2c")
 
 	load := testutil.StartLoad(t)
 	load.HTTP(http, conns, 150*time.Millisecond)
@@ -64,6 +75,9 @@ func TestChurn(t *testing.T) {
 	lasting.run("WebSocket over TLS", 15, lasting.socket(secure, true))
 	lasting.run("HTTPS", 15, lasting.keepAlive(secure, true))
 	lasting.run("HTTP/2", 10, lasting.http2(secure))
+	for i := range 4 {
+		lasting.run(fmt.Sprintf("gRPC connection %d, stream", i), 4, lasting.grpc(lasting.grpcClient(t, talking), talking))
+	}
 
 	m := &monkey{balancer: b, group: group, certs: certs, rnd: rand.New(rand.NewPCG(seed, 0)), staying: web[:3], coming: web[3:], counts: map[string]int{}}
 	began := time.Now()
@@ -83,8 +97,7 @@ func TestChurn(t *testing.T) {
 	// One more turn of every connection, after the last change.
 	after := load.Requests()
 	testutil.Eventually(t, 30*time.Second, "traffic after the last change", func() bool { return load.Requests() >= after+int64(4*conns) })
-	beats := lasting.beats.Load()
-	testutil.Eventually(t, 30*time.Second, "what lasts goes on", func() bool { return lasting.beats.Load() >= beats+400 })
+	lasting.goesOn(t)
 	lasting.stop()
 	if some := lasting.seen(); len(some) > 0 {
 		t.Fatal(some)
@@ -93,7 +106,7 @@ func TestChurn(t *testing.T) {
 	if n, some := load.Faults(); n > 0 {
 		t.Fatalf("%d faults: %v", n, some)
 	}
-	t.Logf("%d changes in %v, %d exchanges, %d beats of what lasts; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), lasting.beats.Load(), m.counts, m.refused)
+	t.Logf("%d changes in %v, %d exchanges, %d beats of what lasts; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), lasting.beats(), m.counts, m.refused)
 	if m.refused > changes/3 {
 		t.Errorf("%d of %d changes were refused; the test hardly tests: last %v", m.refused, changes, m.lastRefusal)
 	}
@@ -156,13 +169,22 @@ func (m *monkey) change() {
 				"Scheduler", []string{"wrr", "rr", "wlc"}[m.rnd.IntN(3)], "EstablishedTimeout", 300+m.rnd.IntN(600))
 		}},
 		{"change the HTTPS listener", func() error {
-			return m.try("SetLoadBalancerHTTPSListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", 8443,
+			return m.try("SetLoadBalancerHTTPSListenerAttribute", "LoadBalancerId", m.id, "ListenerPort", []uint16{securePort, grpcPort}[m.rnd.IntN(2)],
 				"ServerCertificateId", m.certs[m.rnd.IntN(2)], "TLSCipherPolicy", []string{"tls_cipher_policy_1_2", "tls_cipher_policy_1_2_strict_with_1_3"}[m.rnd.IntN(2)],
 				"Gzip", []string{"on", "off"}[m.rnd.IntN(2)], "XForwardedFor", []string{"on", "off"}[m.rnd.IntN(2)])
 		}},
+		{"change how servers are asked", func() error {
+			// Streams that have begun go on as they are.
+			for _, protocol := range []string{"http", "h2c"} {
+				if err := m.try("SetListenerBackendProtocol", "LoadBalancerId", m.id, "ListenerPort", grpcPort, "BackendProtocol", protocol); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{"add a rule", func() error {
 			m.made++
-			return m.try("CreateRules", "RegionId", node.DefaultRegion, "LoadBalancerId", m.id, "ListenerPort", 8082,
+			return m.try("CreateRules", "RegionId", node.DefaultRegion, "LoadBalancerId", m.id, "ListenerPort", plainPort,
 				"RuleList", fmt.Sprintf(`[{"RuleName":"rule-%d","Domain":"nobody-%d.test","VServerGroupId":%q}]`, m.made, m.made, m.group))
 		}},
 		{"another instance", m.another},
