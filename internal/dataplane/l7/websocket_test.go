@@ -15,7 +15,7 @@ import (
 	"github.com/openslb/openslb/internal/testutil/wstest"
 )
 
-func frame(last bool, op byte, payload string) wstest.Frame {
+func frame(last bool, op wstest.Opcode, payload string) wstest.Frame {
 	return wstest.Frame{Last: last, Op: op, Payload: payload}
 }
 

@@ -11,22 +11,29 @@ import (
 	"net/http"
 )
 
-// The opcodes of RFC 6455, section 5.2.
+// Opcode is what a frame is (RFC 6455, section 5.2).
+type Opcode byte
+
+// The opcodes of messages and of control frames.
 const (
-	Continue, Text, Binary = 0x0, 0x1, 0x2
-	Close, Ping, Pong      = 0x8, 0x9, 0xa
+	Continue Opcode = 0x0
+	Text     Opcode = 0x1
+	Binary   Opcode = 0x2
+	Close    Opcode = 0x8
+	Ping     Opcode = 0x9
+	Pong     Opcode = 0xa
 )
 
 // Frame is one frame of a WebSocket connection.
 type Frame struct {
 	Last    bool // of its message
-	Op      byte
+	Op      Opcode
 	Payload string
 }
 
 // Append encodes a frame; only clients mask theirs.
 func (f Frame) Append(b []byte, masked bool) []byte {
-	first := f.Op
+	first := byte(f.Op)
 	if f.Last {
 		first |= 0x80
 	}
@@ -60,7 +67,7 @@ func ReadFrame(br *bufio.Reader, masked bool) (f Frame, err error) {
 	if _, err := io.ReadFull(br, h[:]); err != nil {
 		return f, err
 	}
-	f.Last, f.Op = h[0]&0x80 != 0, h[0]&0x0f
+	f.Last, f.Op = h[0]&0x80 != 0, Opcode(h[0]&0x0f)
 	if h[0]&0x70 != 0 || (h[1]&0x80 != 0) != masked {
 		return f, fmt.Errorf("frame begins with %x", h)
 	}
@@ -106,7 +113,7 @@ func AcceptOf(key string) string {
 // in one frame, answers pings, and ends as it is told.
 func Echo(w io.Writer, br *bufio.Reader) error {
 	var message string
-	var kind byte
+	var kind Opcode
 	for {
 		f, err := ReadFrame(br, true)
 		if err != nil {
