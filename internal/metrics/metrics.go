@@ -41,6 +41,7 @@ const (
 	labelProtocol = "protocol" // tcp, udp, http, https
 	labelPort     = "port"     // of the listener
 	labelClass    = "class"    // of an answer: 1xx to 5xx, other
+	labelReason   = "reason"   // head, body, read
 	labelPool     = "pool"
 	labelServer   = "server"
 	labelAddress  = "address" // ip:port of the server
@@ -97,6 +98,8 @@ var (
 	descResponses = prometheus.NewDesc("openslb_frontend_responses_total", "Answers to clients by class of status (StatusCode2xx and so on).", append(frontendLabels[:3:3], labelClass), nil)
 	descUpstream  = prometheus.NewDesc("openslb_frontend_upstream_errors_total", "Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).", append(frontendLabels[:3:3], labelClass), nil)
 
+	descSlow = prometheus.NewDesc("openslb_frontend_slow_clients_total", "Clients given up because they were too slow: with a request's head, with its body, or to read an answer.", append(frontendLabels[:3:3], labelReason), nil)
+
 	descResponseTime = prometheus.NewDesc("openslb_frontend_response_duration_seconds", "Time from a request to the last byte of its answer, of answers that clients got whole (Rt).", frontendLabels, nil)
 	descUpstreamTime = prometheus.NewDesc("openslb_frontend_upstream_duration_seconds", "Time from a request to the last byte of the server's answer (UpstreamRt).", frontendLabels, nil)
 
@@ -129,7 +132,7 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, s := range frontends {
 		out <- s.desc
 	}
-	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descResponseTime, descUpstreamTime, descActive, descTotal, descHealth, descPoolCount,
+	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descSlow, descResponseTime, descUpstreamTime, descActive, descTotal, descHealth, descPoolCount,
 		descLoops, descDescriptors, descLimit, descShortages} {
 		out <- d
 	}
@@ -168,14 +171,17 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	if !layer7 {
 		return
 	}
-	count := func(d *prometheus.Desc, class string, n uint64) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append(labels[:3:3], class)...)
+	count := func(d *prometheus.Desc, of string, n uint64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append(labels[:3:3], of)...)
 	}
 	for i, n := range f.Status {
 		count(descResponses, classes[i], n)
 	}
 	count(descUpstream, "4xx", f.Upstream4)
 	count(descUpstream, "5xx", f.Upstream5)
+	count(descSlow, "head", f.SlowHeads)
+	count(descSlow, "body", f.SlowBodies)
+	count(descSlow, "read", f.SlowReads)
 	out <- histogram(descResponseTime, &f.ResponseTimes, labels)
 	out <- histogram(descUpstreamTime, &f.UpstreamTimes, labels)
 }

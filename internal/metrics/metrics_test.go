@@ -28,7 +28,7 @@ func (f facts) Facts() spec.EngineFacts {
 var source = facts{
 	frontends: []spec.FrontendFacts{
 		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.TCP, Port: 80}, Listening: true, ActiveConnections: 1, NewConnections: 2, DropConnections: 3, BytesIn: 4, BytesOut: 5, SourceFallbacks: 10, Requests: 99},
-		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8,
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 81}, Error: "in use", Requests: 6, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Upstream4: 7, Upstream5: 8, SlowHeads: 9, SlowBodies: 10, SlowReads: 11,
 			ResponseTimes: spec.Times{Count: 4, Total: 500 * time.Millisecond, Classes: [len(spec.TimeBounds)]uint64{1: 1, 8: 2}}, UpstreamTimes: spec.Times{Count: 3, Total: 250 * time.Millisecond}},
 	},
 	targets: map[string][]spec.TargetFacts{"lb-1": {
@@ -141,6 +141,11 @@ openslb_frontend_sent_bytes_total{load_balancer="lb-1",port="81",protocol="http"
 # TYPE openslb_frontend_short_connections_total counter
 openslb_frontend_short_connections_total{load_balancer="lb-1",port="80",protocol="tcp"} 0
 openslb_frontend_short_connections_total{load_balancer="lb-1",port="81",protocol="http"} 0
+# HELP openslb_frontend_slow_clients_total Clients given up because they were too slow: with a request's head, with its body, or to read an answer.
+# TYPE openslb_frontend_slow_clients_total counter
+openslb_frontend_slow_clients_total{load_balancer="lb-1",port="81",protocol="http",reason="body"} 10
+openslb_frontend_slow_clients_total{load_balancer="lb-1",port="81",protocol="http",reason="head"} 9
+openslb_frontend_slow_clients_total{load_balancer="lb-1",port="81",protocol="http",reason="read"} 11
 # HELP openslb_frontend_source_fallbacks_total Connections to servers, and flows, that have the node's address although transparent mode is in force, as the client's was taken.
 # TYPE openslb_frontend_source_fallbacks_total counter
 openslb_frontend_source_fallbacks_total{load_balancer="lb-1",port="80",protocol="tcp"} 10

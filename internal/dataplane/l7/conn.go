@@ -159,6 +159,7 @@ func (c *conn) timedOut() bool {
 		c.rtimer.armIdle(c.idleFor - recheck)
 		return true
 	case phaseHead:
+		c.count.slowHeads.Add(1)
 		c.todo, c.refusal = todoRefuse, errTimeout
 		return true
 	}
@@ -272,6 +273,7 @@ func (c *conn) requestsReady() bool {
 		if c.phase == phaseHead {
 			w.read = loop.Clock()
 			if !c.rtimer.disarm() {
+				c.count.slowHeads.Add(1)
 				c.todo, c.refusal = todoRefuse, errTimeout
 				return false
 			}
@@ -345,11 +347,20 @@ func (c *conn) deliver(p []byte) error {
 	}
 	if err := c.send(p); err != nil {
 		c.broken = true
+		c.noteSlowRead()
 		return err
 	}
 	c.count.bytesOut.Add(uint64(len(p)))
 	c.w.rec.out += int64(len(p))
 	return nil
+}
+
+// noteSlowRead counts a client that takes too little, if that is why it could
+// not be sent anything.
+func (c *conn) noteSlowRead() {
+	if c.wtimer.isFired() {
+		c.count.slowReads.Add(1)
+	}
 }
 
 // finish ends the connection, whatever ended the serving.

@@ -20,7 +20,10 @@ type counters struct {
 	upstream4, upstream5 atomic.Uint64
 	response, upstream   times
 	handshakeFailures    atomic.Uint64
-	_                    [40]byte
+	// Clients that were too slow with a head, with a body, or to take an answer.
+	slowHeads, slowBodies, slowReads atomic.Uint64
+
+	_ [16]byte
 }
 
 // times is how long something took, all together and how often.
@@ -83,6 +86,9 @@ func sum(shards *[counterShards]counters, f *spec.FrontendFacts) {
 		c.response.sum(&f.ResponseTimes)
 		c.upstream.sum(&f.UpstreamTimes)
 		f.HandshakeFailures += c.handshakeFailures.Load()
+		f.SlowHeads += c.slowHeads.Load()
+		f.SlowBodies += c.slowBodies.Load()
+		f.SlowReads += c.slowReads.Load()
 	}
 	f.ActiveConnections = f.NewConnections - closed
 }

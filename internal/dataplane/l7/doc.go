@@ -56,6 +56,13 @@
 // As an extension servers may be asked by HTTP/2 too. What they say is turned into
 // a head of HTTP/1.1 and the bare body, and goes the way of all answers.
 //
+// # Slow clients
+//
+// A head must be there in the request's time, counted from its first byte. A body
+// must go on within the same time, and keep a pace; so must a client that takes
+// an answer, see pace. All of it is looked at where the client has to be waited for, and
+// costs nothing where it need not be.
+//
 // # Ends
 //
 // A client that goes away does not stop the exchange with the server until

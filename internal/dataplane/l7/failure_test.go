@@ -261,6 +261,9 @@ func TestSlowClients(t *testing.T) {
 		c.want(200, "x")
 		c.wantClosed()
 	})
+	if f := p.Facts(); f.SlowHeads != 1 || f.SlowBodies != 1 || f.SlowReads != 0 {
+		t.Errorf("counted %d, %d, %d", f.SlowHeads, f.SlowBodies, f.SlowReads)
+	}
 	for _, head := range b.seen() {
 		if strings.Contains(head, "POST") && len(b.seen()) > 2 {
 			t.Errorf("server saw %q", b.seen())

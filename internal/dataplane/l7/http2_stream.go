@@ -248,7 +248,7 @@ func (st *stream) waitLocked() bool {
 		hc.waiting = append(hc.waiting, st)
 	}
 	hc.mu.Unlock()
-	ok := st.sleep(sendTimeout)
+	ok := st.sleep(st.h.e.wheel.waits.slow)
 	hc.mu.Lock()
 	return ok && st.alive()
 }

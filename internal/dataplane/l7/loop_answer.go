@@ -258,7 +258,7 @@ func (x *loopExchange) settle() {
 // stall waits for the client to take b[from:to].
 func (x *loopExchange) stall(b *block, from, to int) {
 	x.b, x.from, x.to = b, from, to
-	x.c.setDeadline(x.r.e.wheel.waits.send)
+	x.c.setDeadline(x.r.e.wheel.waits.slow / 2)
 	x.c.watch(true)
 }
 
@@ -302,7 +302,7 @@ func (x *loopExchange) flush() {
 	x.c.port.count.bytesOut.Add(uint64(n))
 	x.rec.out += int64(n)
 	if x.from += n; x.paused() {
-		x.c.setDeadline(x.r.e.wheel.waits.send)
+		x.c.setDeadline(x.r.e.wheel.waits.slow / 2)
 		return
 	}
 	putBlock(x.b)

@@ -282,6 +282,7 @@ func (c *loopClient) Expired() {
 	switch c.state {
 	case loopOpen:
 		if c.phase == loopHead {
+			c.port.count.slowHeads.Add(1)
 			_, _ = c.w.req.Parse(c.w.in) // for the log: what was held has not been looked at
 			c.refuse(errTimeout, &c.w.req, c.w.in)
 		} else {

@@ -48,7 +48,8 @@ type loopExchange struct {
 	have     int
 	from, to int
 
-	pending answer // of our own, that waits for bandwidth; status 0: none
+	progress progress // of the client, while it is paused for
+	pending  answer   // of our own, that waits for bandwidth; status 0: none
 	large
 }
 
@@ -195,8 +196,11 @@ func (x *loopExchange) push() {
 // expired ends a wait that took too long.
 func (x *loopExchange) expired() {
 	switch {
+	case x.paused() && x.progress.made(int(x.c.fd)):
+		x.c.setDeadline(x.r.e.wheel.waits.slow / 2)
 	case x.paused():
-		x.c.abort() // it takes nothing
+		x.c.port.count.slowReads.Add(1)
+		x.c.abort()
 	case x.s != nil && x.s.connecting:
 		x.unreachable()
 	case !x.answered:

@@ -98,7 +98,7 @@ func (x *loopExchange) drain() bool {
 		x.c.port.count.bytesOut.Add(uint64(n))
 		x.rec.out += int64(n)
 		if errno == syscall.EAGAIN {
-			x.c.setDeadline(sendTimeout)
+			x.c.setDeadline(x.r.e.wheel.waits.slow / 2)
 			x.c.watch(true)
 			return false
 		}

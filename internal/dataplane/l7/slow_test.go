@@ -46,11 +46,10 @@ func TestSlowReader(t *testing.T) {
 }
 
 // TestStalledReader: a client that takes nothing is cut off in the end, and so is
-// what it was sent by the server; one that takes a little every now and then is
-// not.
+// what it was sent by the server.
 func TestStalledReader(t *testing.T) {
-	if sendTimeout != 60*time.Second {
-		t.Errorf("it is waited for %v", sendTimeout)
+	if slowTime != 60*time.Second {
+		t.Errorf("it is waited for %v", slowTime)
 	}
 	ended := make(chan error, 2)
 	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
@@ -62,7 +61,7 @@ func TestStalledReader(t *testing.T) {
 		_, err := c.Write(make([]byte, size))
 		ended <- err
 	})
-	p := hasty(func(w *waits) { w.send = time.Second }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
+	p := hasty(func(w *waits) { w.slow = 600 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
 	c := p.dial()
 	c.send(simple)
 	if err := <-ended; err == nil {
@@ -71,6 +70,157 @@ func TestStalledReader(t *testing.T) {
 	eventually(t, "client forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
 	if _, err := io.Copy(io.Discard, c); err == nil {
 		t.Error("the client takes the answer for whole")
+	}
+	if n := p.Facts().SlowReads; n != 1 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+// TestSteadyReader: a client that takes an answer slowly gets all of it, although
+// the system tells of no room for longer than a client may be silent.
+func TestSteadyReader(t *testing.T) {
+	const size = 16 << 20
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		if _, err := readHead(br); err != nil {
+			return
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		c.Write(make([]byte, size))
+	})
+	// Room shows after a third of 4 MB.
+	p := hasty(func(w *waits) { w.slow = time.Second }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
+	c := p.dial()
+	c.SetDeadline(time.Now().Add(3 * patience))
+	c.send(simple)
+	// Quickly at first, so that the buffers grow to their full size.
+	got, err := io.CopyN(io.Discard, c, 8<<20)
+	for began := time.Now(); err == nil && time.Since(began) < 1200*time.Millisecond; time.Sleep(20 * time.Millisecond) {
+		var n int64
+		n, err = io.CopyN(io.Discard, c, 16<<10)
+		got += n
+	}
+	if err == nil {
+		var n int64
+		n, err = io.Copy(io.Discard, io.LimitReader(c, size-got))
+		got += n
+	}
+	if err != nil || got < size {
+		t.Errorf("%d bytes, %v", got, err)
+	}
+	if f := p.Facts(); f.SlowReads != 0 {
+		t.Errorf("%d counted", f.SlowReads)
+	}
+}
+
+// slowBodies are the ways to send a body, as a head and what is to stand around
+// each piece of n bytes.
+var slowBodies = []struct {
+	name, head string
+	piece      func(p []byte) string
+	end        string
+}{
+	{"length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n", func(p []byte) string { return string(p) }, ""},
+	{"chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", func(p []byte) string { return fmt.Sprintf("%x\r\n%s\r\n", len(p), p) }, "0\r\n\r\n"},
+}
+
+// TestSlowBody: a client that never pauses for long, and yet sends next to
+// nothing, is told so and counted, and the server is let go.
+func TestSlowBody(t *testing.T) {
+	for _, row := range slowBodies {
+		t.Run(row.name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+				_, err := readMessage(br, false)
+				if err == nil {
+					_, err = br.ReadByte()
+				}
+				ended <- err
+			})
+			p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+			c := p.dial()
+			c.send(row.head)
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				c.want(408, "*")
+			}()
+			for sent := 0; ; sent++ {
+				select {
+				case <-answered:
+				case <-time.After(20 * time.Millisecond):
+					if sent < slowBytes-1 { // far more than there is time for
+						io.WriteString(c, row.piece([]byte{'x'}))
+						continue
+					}
+					t.Error("no answer")
+				}
+				break
+			}
+			if err := <-ended; err == nil {
+				t.Error("the server sees no end")
+			}
+			if f := p.Facts(); f.SlowBodies != 1 || f.Status[4] != 1 || f.SlowHeads+f.SlowReads != 0 {
+				t.Errorf("counted %+v", f)
+			}
+		})
+	}
+}
+
+// TestSteadyBody: a body takes as long as it takes, if it keeps coming.
+func TestSteadyBody(t *testing.T) {
+	for _, row := range slowBodies {
+		t.Run(row.name, func(t *testing.T) {
+			b := answering(t, func(m *message) string { return ok(fmt.Sprint(len(m.body))) })
+			p := hasty(func(w *waits) { w.slow = 150 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+			c := p.dial()
+			c.send(row.head)
+			for range 32 {
+				time.Sleep(15 * time.Millisecond)
+				c.send(row.piece(make([]byte, 2048)))
+			}
+			c.send(row.end)
+			c.want(200, "65536")
+			if f := p.Facts(); f.SlowBodies != 0 {
+				t.Errorf("%d counted", f.SlowBodies)
+			}
+		})
+	}
+}
+
+// TestPace: what is slow, by the numbers.
+func TestPace(t *testing.T) {
+	const window = time.Minute
+	for _, row := range []struct {
+		name  string
+		every time.Duration
+		n     int64
+		slow  time.Duration // when it is found out; 0: never
+	}{
+		{"a byte now and then", 50 * time.Second, 1, 150 * time.Second},
+		{"a byte a second", time.Second, 1, 64 * time.Second},
+		{"almost enough", time.Second, slowBytes/60 - 3, 64 * time.Second},
+		{"enough", time.Second, slowBytes/60 + 1, 0},
+		{"enough at once", 59 * time.Second, slowBytes, 0},
+	} {
+		var p pace
+		at := time.Duration(0)
+		for at < time.Hour {
+			at += row.every
+			if !p.keeps(int64(row.every), row.n, window) {
+				break
+			}
+		}
+		if at >= time.Hour {
+			at = 0
+		}
+		if at != row.slow {
+			t.Errorf("%s: after %v, want %v", row.name, at, row.slow)
+		}
+	}
+	// What follows a long silence at once counts.
+	var p pace
+	if !p.keeps(int64(time.Hour), 6, window) || !p.keeps(int64(time.Millisecond), slowBytes, window) || !p.keeps(int64(30*time.Second), 1, window) {
+		t.Error("a burst after a pause is not enough")
 	}
 }
 

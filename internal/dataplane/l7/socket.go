@@ -5,13 +5,9 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
-
-// sendTimeout ends a connection whose other side takes nothing for so long.
-const sendTimeout = 60 * time.Second
 
 // socket is a connected socket. Reading and writing are tried on the descriptor
 // directly and wait in the runtime's poller. One goroutine may read and one may
@@ -29,6 +25,7 @@ type socket struct {
 	expiry sync.Mutex // orders timers going off with acknowledging them
 
 	rtimer, wtimer timer
+	progress       progress // of sending; the wheel's alone
 
 	// Operands of the poller's callbacks, which are made once, as a closure for
 	// each call would be an allocation.
@@ -175,11 +172,12 @@ func (s *socket) sendPlain(p []byte) error {
 	return s.sendSlowly(p[n:])
 }
 
-// sendSlowly goes on when the socket's buffer was full.
+// sendSlowly goes on when the socket's buffer was full, as long as the other side
+// takes something: the wheel sees to that, see takes.
 func (s *socket) sendSlowly(p []byte) error {
 	defer s.wtimer.disarm()
 	for len(p) > 0 {
-		if !s.wtimer.arm(s.wheel.waits.send) {
+		if !s.wtimer.armTaking(s.wheel.waits.slow / 2) {
 			return os.ErrDeadlineExceeded
 		}
 		s.out, s.werr = p, 0
@@ -193,6 +191,14 @@ func (s *socket) sendSlowly(p []byte) error {
 		}
 	}
 	return nil
+}
+
+// takes tells whether the other side has taken enough of late, though there was
+// no room for more.
+func (s *socket) takes() bool {
+	made := false
+	err := s.rc.Control(func(fd uintptr) { made = s.progress.made(int(fd)) })
+	return err == nil && made
 }
 
 // trySend writes as much as there is room for; true ends one wait.

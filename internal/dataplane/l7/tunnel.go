@@ -75,7 +75,9 @@ func (c *conn) carry(from, to *socket, u *upstream, l *limit.Line, count func(ui
 			if !l.Allow(n) {
 				p, b = c.awaitWithout(l, b, p), nil
 			}
-			err = to.send(p)
+			if err = to.send(p); err != nil && to == &c.socket {
+				c.noteSlowRead()
+			}
 			putBlock(b)
 		}
 		if err != nil {

@@ -35,6 +35,7 @@ type upload struct {
 	finished int64         // when the last of them had come
 
 	started bool
+	pace    pace // of the client
 	state   atomic.Uint32
 	done    chan struct{}
 }
@@ -166,6 +167,7 @@ func (up *upload) run() {
 		if !up.chunks {
 			limit = min(limit, up.left)
 		}
+		asked := loop.Clock()
 		b, n, err := up.c.recvBlock(int(limit))
 		if err != nil {
 			switch {
@@ -184,6 +186,11 @@ func (up *upload) run() {
 		if err != nil {
 			putBlock(b)
 			up.end(uploadMalformed)
+			return
+		}
+		if !up.keepsPace(loop.Clock()-asked, n) {
+			putBlock(b)
+			up.end(uploadTooSlow)
 			return
 		}
 		p := b[from:to]
@@ -215,8 +222,18 @@ func (up *upload) run() {
 	}
 }
 
+// keepsPace reports whether the client is quick enough, after n bytes for which
+// it was waited. What a server is asked by HTTP/2 may be a stream of
+// messages, which come when there is something to say.
+func (up *upload) keepsPace(waited int64, n int) bool {
+	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.raw
+}
+
 // end gives up. The server must not wait for the rest, nor we for the server.
 func (up *upload) end(state uint32) {
+	if state == uploadTooSlow {
+		up.c.count.slowBodies.Add(1)
+	}
 	up.state.Store(state)
 	up.u.file.SetReadDeadline(past)
 }

@@ -21,7 +21,8 @@ const fired = -1
 // noticed when the old one comes up.
 type timer struct {
 	// at is the deadline on the wheel's clock, 0 for none, or fired. Bit 0 is
-	// set while the connection is idle and may be closed at will.
+	// set while the connection is idle and may be closed at will; of a write timer,
+	// while it does not go off as long as the other side takes something.
 	at    atomic.Int64
 	s     *socket
 	write bool
@@ -31,7 +32,7 @@ type timer struct {
 }
 
 // waits are the constants of an engine's connections, which tests shorten.
-type waits struct{ send, connect, tunnel, handshake time.Duration }
+type waits struct{ slow, connect, tunnel, handshake time.Duration }
 
 // wheel holds the timers of an engine. Its goroutine sleeps while there are
 // none.
@@ -53,7 +54,7 @@ type wheel struct {
 func newWheel(onTick func(now int64), stamp func()) *wheel {
 	return &wheel{start: time.Now(), onTick: onTick, stamp: stamp,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		waits: waits{send: sendTimeout, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout}}
+		waits: waits{slow: slowTime, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout}}
 }
 
 // now is the wheel's clock, at most a tick behind while there are timers.
@@ -116,9 +117,17 @@ func (w *wheel) collect(now int64, due []*timer) []*timer {
 			next := t.next
 			t.next, t.prev = nil, nil
 			at := t.at.Load()
-			if at > 0 && at <= now && t.at.CompareAndSwap(at, fired) {
-				due = append(due, t)
-				at = fired
+			if at > 0 && at <= now {
+				to := int64(fired)
+				if t.write && at&1 == 1 && t.s.takes() {
+					to = (now + int64(w.waits.slow)/2) | 1
+				}
+				if t.at.CompareAndSwap(at, to) {
+					at = to
+				}
+				if at == fired {
+					due = append(due, t)
+				}
 			}
 			if at <= 0 {
 				at = now + int64(time.Hour) // off: look again on a later round
@@ -197,6 +206,10 @@ func (t *timer) arm(d time.Duration) bool { return t.set(d, 0) }
 
 // armIdle is arm with the mark that the connection may be closed meanwhile.
 func (t *timer) armIdle(d time.Duration) bool { return t.set(d, 1) }
+
+// armTaking is arm for one who sends: the deadline moves on as long as the other
+// side takes something.
+func (t *timer) armTaking(d time.Duration) bool { return t.set(d, 1) }
 
 func (t *timer) set(d time.Duration, idle int64) bool {
 	w := t.s.wheel

@@ -27,3 +27,25 @@ func RoundTrip(fd int) (microseconds uint32, open bool) {
 	const established = 1
 	return info.rtt, info.state == established
 }
+
+// Acknowledged counts the bytes of a TCP connection that the other side has
+// acknowledged. Without an answer of the system it is 0.
+func Acknowledged(fd int) uint64 {
+	info := infoOf(fd)
+	return info.Bytes_acked
+}
+
+// SegmentsIn counts the segments that a connection has received, those without
+// data included. Without an answer of the system it is 0.
+func SegmentsIn(fd int) uint32 {
+	info := infoOf(fd)
+	return info.Segs_in
+}
+
+// infoOf asks for all that the system tells of a TCP connection.
+func infoOf(fd int) (info unix.TCPInfo) {
+	size := uint32(unsafe.Sizeof(info))
+	syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info
+}

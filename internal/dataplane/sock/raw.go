@@ -104,18 +104,6 @@ func Tune(fd int) {
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
 }
 
-// SegmentsIn counts the segments that a connection has received, those without
-// data included.
-func SegmentsIn(fd int) uint32 {
-	var info unix.TCPInfo
-	size := uint32(unsafe.Sizeof(info))
-	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if e != 0 {
-		return 0
-	}
-	return info.Segs_in
-}
-
 // Unsent gives the number of bytes that the other side has not acknowledged.
 func Unsent(fd int) int {
 	var n int32

@@ -265,6 +265,9 @@ type FrontendFacts struct {
 	ResponseTimes, UpstreamTimes Times
 	// HandshakeFailures counts clients with whom no agreement on TLS was reached.
 	HandshakeFailures uint64
+	// SlowHeads, SlowBodies and SlowReads count clients given up because they were
+	// too slow: with a request's head, with its body, or to take an answer. L7.
+	SlowHeads, SlowBodies, SlowReads uint64
 }
 
 // EngineFacts are what was seen of the engine as a whole.

@@ -1,0 +1,57 @@
+package l7
+
+import (
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/sock"
+)
+
+// Slow clients. Whoever sends a body by the byte, or takes an answer so, holds a
+// server's connection and memory for next to nothing. So a client must have a
+// pace while it is waited for: slowBytes in each slowTime on the average. What
+// counts is the time spent waiting for it, not that of a slow server or of a
+// limit of bandwidth; a body of any size has all the time it needs at that pace.
+const (
+	slowTime  = 60 * time.Second
+	slowBytes = 2 << 10
+)
+
+// pace is how well a client has done of late, by the time it was waited for.
+type pace struct {
+	waited int64 // nanoseconds
+	moved  int64 // bytes
+}
+
+// keeps notes that n bytes moved after a wait, in nanoseconds, and reports
+// whether the client is quick enough. What ends a long wait may be the first bytes of many: a
+// sixteenth of the time is left for the rest to follow.
+func (p *pace) keeps(waited, n int64, window time.Duration) bool {
+	if left := int64(window) - p.waited; left > 0 {
+		waited = min(waited, left)
+	}
+	p.waited += waited
+	p.moved += n
+	switch {
+	case p.waited < int64(window):
+		return true
+	case p.moved >= slowBytes:
+		*p = pace{}
+		return true
+	}
+	return p.waited < int64(window+window/16)
+}
+
+// progress is the same for a socket that has had no room. The system takes what
+// is sent in large pieces, and room shows when a good part of its buffer is empty, which on a
+// slow line takes longer than a client may be silent. So what the other side
+// has acknowledged is asked for, twice in the time and only then.
+type progress struct{ acked uint64 }
+
+// made reports whether the other side of fd has taken enough since the time
+// before.
+func (p *progress) made(fd int) bool {
+	acked := sock.Acknowledged(fd) + 1 // 0 stands for never asked
+	before := p.acked
+	p.acked = acked
+	return before == 0 || acked-before >= slowBytes/2
+}
