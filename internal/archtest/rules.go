@@ -96,7 +96,7 @@ var Rules = []Rule{
 	{Package: "bench", May: []string{"client", "testutil"}, Why: "the benchmark measures the real binary from outside, beside its peers"},
 	{Package: "test/conformance", Tests: []string{"node", "client", "slb"}, Why: "conformance is seen from the client's side of the wire"},
 	{Package: "test/http1", Tests: []string{"dataplane/l7", "dataplane/pool", "dataplane/spec"}, Why: "the corpus judges bytes at both ends and shares no parser with the proxy"},
-	{Package: "test/handover", Tests: []string{"node", "client", "handover", "testutil/..."}, Why: "processes are replaced as users do it; only the other end of the control socket is played by the test"},
+	{Package: "test/handover", Tests: []string{"node", "client", "handover", "testutil/...", "store/etcdkv"}, Why: "processes are replaced as users do it; only the other end of the control socket is played by the test"},
 	{Package: "test/model", Tests: []string{"node", "client", "testutil"}, Why: "the model knows the published API and nothing of what is behind it"},
 	{Package: "test/netns", Tests: []string{"testutil", "testutil/netns", "node", "client", "dataplane", "dataplane/spec", "dataplane/transparent"}, Why: "the data plane is watched from other hosts, with times that the API does not allow"},
 	{Package: "test/system", Tests: []string{"node", "client", "slb", "plan", "reconcile", "store/...", "testutil/..."}, Why: "a whole node is driven over its public port"},

@@ -40,41 +40,67 @@ func (w *world) load(ip netip.Addr, id string) *load {
 	at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(ip, port) }
 	l.streams.HTTP(at(httpPort), 6, 3*time.Millisecond)
 	l.streams.Echo(at(tcpPort), 6, 5*time.Millisecond)
-	l.keep("new TCP connections", 3, func() (func() error, func()) { return newConnections(at(tcpPort)), func() {} })
-	l.keep("persistence", 1, func() (func() error, func()) { return persistent(at(stickyPort)), func() {} })
-	l.keep("HTTPS", 2, func() (func() error, func()) { return secure(at(httpsPort)) })
-	l.keep("HTTP/2", 2, func() (func() error, func()) { return multiplexed(at(httpsPort)) })
-	l.keep("HTTP/2 stream", 1, func() (func() error, func()) { return streamed(w.t, at(streamPort)) })
-	l.keep("WebSocket", 2, func() (func() error, func()) { return upgraded(w.t, at(socketPort)) })
-	l.keep("UDP", 4, func() (func() error, func()) { return flow(w.t, at(udpPort)) })
-	l.keep("API calls on new connections", 1, func() (func() error, func()) {
+	l.keep("new TCP connections", 3, func() (func() error, func() error) { return newConnections(at(tcpPort)), func() error { return nil } })
+	l.keep("persistence", 1, func() (func() error, func() error) { return persistent(at(stickyPort)), func() error { return nil } })
+	l.keep("HTTPS", 2, func() (func() error, func() error) { return secure(at(httpsPort)) })
+	l.keep("HTTP/2", 2, func() (func() error, func() error) { return multiplexed(at(httpsPort)) })
+	l.keep("chunks", 1, func() (func() error, func() error) {
+		return streamed(w.t, &http.Client{Transport: new(http.Transport)}, "http://"+at(socketPort).String()+"/stream", 1)
+	})
+	l.keep("HTTP/2 stream", 1, func() (func() error, func() error) {
+		return streamed(w.t, http2Client(), "https://"+at(streamPort).String()+"/stream", 2)
+	})
+	l.talk("WebSocket", 2, func() (*talk, error) { return socket(at(socketPort), false) })
+	l.talk("WebSocket over TLS", 1, func() (*talk, error) { return socket(at(streamPort), true) })
+	calls, err := newCallers(at(grpcPort))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { calls.Close() })
+	l.talk("gRPC", 2, calls.call)
+	l.keep("UDP", 4, func() (func() error, func() error) { return flow(w.t, at(udpPort)) })
+	l.keep("API calls on new connections", 1, func() (func() error, func() error) {
 		api := w.api
 		api.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-		return w.calls(api, id), api.HTTP.CloseIdleConnections
+		return w.calls(api, id), func() error { api.HTTP.CloseIdleConnections(); return nil }
 	})
-	l.keep("API calls on kept connections", 2, func() (func() error, func()) {
+	l.keep("API calls on kept connections", 2, func() (func() error, func() error) {
 		api := w.api
 		api.HTTP = &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: patience}
-		return w.calls(api, id), api.HTTP.CloseIdleConnections
+		return w.calls(api, id), func() error { api.HTTP.CloseIdleConnections(); return nil }
 	})
 	return l
 }
 
+// talk has n conversations until the end.
+func (l *load) talk(name string, n int, begin func() (*talk, error)) {
+	l.keep(name, n, func() (func() error, func() error) {
+		s, err := begin()
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		return s.work, s.end
+	})
+}
+
 // keep has n clients work until the end.
-func (l *load) keep(name string, n int, begin func() (work func() error, end func())) {
+func (l *load) keep(name string, n int, begin func() (work, end func() error)) {
 	k := &kind{name: name}
 	l.kinds = append(l.kinds, k)
 	for range n {
 		work, end := begin()
 		l.clients.Go(func() {
-			defer end()
 			for {
 				select {
 				case <-l.stop:
+					if err := end(); err != nil && !l.t.Failed() {
+						l.t.Errorf("%s at the end: %v", name, err)
+					}
 					return
 				case <-time.After(2 * time.Millisecond):
 				}
 				if err := work(); err != nil {
+					_ = end() // it has a fault already
 					l.t.Errorf("%s %s: %v", time.Now().Format("15:04:05.000"), name, err)
 					return
 				}
@@ -146,7 +172,7 @@ func persistent(at netip.AddrPort) func() error {
 
 // secure makes requests on connections that last as long as the balancer lets
 // them. All connections but the first resume its session.
-func secure(at netip.AddrPort) (func() error, func()) {
+func secure(at netip.AddrPort) (func() error, func() error) {
 	config := &tls.Config{InsecureSkipVerify: true, ServerName: "test", ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	var c *tls.Conn
 	var r *bufio.Reader
@@ -183,23 +209,23 @@ func secure(at netip.AddrPort) (func() error, func()) {
 		}
 		return nil
 	}
-	return work, func() {
+	return work, func() error {
 		if c != nil {
 			c.Close()
 		}
+		return nil
 	}
 }
 
-func http2Client() (*http.Client, func()) {
-	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "test"}, ForceAttemptHTTP2: true}
-	return &http.Client{Transport: tr}, tr.CloseIdleConnections
+func http2Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "test"}, ForceAttemptHTTP2: true}}
 }
 
 // multiplexed makes requests on one connection, or on another when the balancer
 // says so. The client sends a request anew if and only if the balancer has said
 // that it did not take it up.
-func multiplexed(at netip.AddrPort) (func() error, func()) {
-	c, end := http2Client()
+func multiplexed(at netip.AddrPort) (func() error, func() error) {
+	c := http2Client()
 	return func() error {
 		r, err := http.NewRequest(http.MethodPost, "https://"+at.String()+"/", strings.NewReader("some text"))
 		if err != nil {
@@ -217,60 +243,12 @@ func multiplexed(at netip.AddrPort) (func() error, func()) {
 			return fmt.Errorf("%s %s", answer.Proto, answer.Status)
 		}
 		return nil
-	}, end
-}
-
-// streamed reads one answer that does not end.
-func streamed(t *testing.T, at netip.AddrPort) (func() error, func()) {
-	t.Helper()
-	c, end := http2Client()
-	answer, err := c.Get("https://" + at.String() + "/stream")
-	if err != nil || answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
-		t.Fatalf("begin a stream: %+v, %v", answer, err)
-	}
-	r := bufio.NewReader(answer.Body)
-	n := 0
-	return func() error {
-		line, err := r.ReadString('\n')
-		if err != nil || line != fmt.Sprintln(n) {
-			return fmt.Errorf("%q instead of %d, %w", line, n, err)
-		}
-		n++
-		return nil
-	}, func() { answer.Body.Close(); end() }
-}
-
-// upgraded exchanges bytes on one connection that was upgraded.
-func upgraded(t *testing.T, at netip.AddrPort) (func() error, func()) {
-	t.Helper()
-	c, err := net.Dial("tcp", at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = c.SetDeadline(time.Now().Add(patience))
-	fmt.Fprint(c, "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	r := bufio.NewReader(c)
-	answer, err := http.ReadResponse(r, nil)
-	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("upgrade: %+v, %v", answer, err)
-	}
-	n := 0
-	return func() error {
-		n++
-		_ = c.SetDeadline(time.Now().Add(patience))
-		if _, err := fmt.Fprintln(c, n); err != nil {
-			return err
-		}
-		if line, err := r.ReadString('\n'); err != nil || line != fmt.Sprintln(n) {
-			return fmt.Errorf("%q came back for %d, %w", line, n, err)
-		}
-		return nil
-	}, func() { c.Close() }
+	}, func() error { c.CloseIdleConnections(); return nil }
 }
 
 // flow sends datagrams one after the other. Each must be answered, by the server
 // that answered the first and on the port that it had there.
-func flow(t *testing.T, at netip.AddrPort) (func() error, func()) {
+func flow(t *testing.T, at netip.AddrPort) (func() error, func() error) {
 	t.Helper()
 	c, err := net.Dial("udp", at.String())
 	if err != nil {
@@ -300,7 +278,7 @@ func flow(t *testing.T, at netip.AddrPort) (func() error, func()) {
 			return fmt.Errorf("the flow moved from %s to %s", first, where)
 		}
 		return nil
-	}, func() { c.Close() }
+	}, c.Close
 }
 
 // calls writes a name and reads it back.

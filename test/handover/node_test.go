@@ -260,7 +260,8 @@ func (w *world) try(api client.Client, action string, out any, pairs ...any) err
 	for i := 0; i < len(pairs); i += 2 {
 		params[pairs[i].(string)] = fmt.Sprint(pairs[i+1])
 	}
-	if action == "RegisterServer" {
+	switch action {
+	case "RegisterServer", "SetListenerBackendProtocol":
 		api.Version = "2026-11-01"
 	}
 	if err := api.Do(w.t.Context(), action, params, out); err != nil {

@@ -1,7 +1,6 @@
 package handover
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,11 +17,13 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/testutil"
+	"github.com/openslb/openslb/internal/testutil/grpctest"
+	"github.com/openslb/openslb/internal/testutil/wstest"
 )
 
 // The ports that the listeners of the test have.
 const (
-	tcpPort, httpPort, httpsPort, udpPort, socketPort, stickyPort, streamPort = 7001, 7002, 7003, 7004, 7005, 7006, 7007
+	tcpPort, httpPort, httpsPort, udpPort, socketPort, stickyPort, streamPort, grpcPort = 7001, 7002, 7003, 7004, 7005, 7006, 7007, 7008
 )
 
 // balance makes one balancer with a listener of every kind and two servers. Its
@@ -31,7 +32,7 @@ const (
 func (w *world) balance() (ip netip.Addr, id string) {
 	w.t.Helper()
 	web, echo := testutil.Hosts(w.t, "i-1", "i-2")
-	datagram, upgrade := moreServers(w.t, web[0], web[1])
+	datagram, upgrade, talk := moreServers(w.t, web[0], web[1])
 	var lb struct {
 		LoadBalancerID string `json:"LoadBalancerId"`
 		Address        netip.Addr
@@ -60,8 +61,11 @@ func (w *world) balance() (ip netip.Addr, id string) {
 	listen("HTTP", socketPort, upgrade, l7...)
 	listen("HTTPS", httpsPort, web[0].Addr().Port(), append(l7, "ServerCertificateId", uploaded.ServerCertificateID)...)
 	listen("HTTPS", streamPort, upgrade, append(l7, "ServerCertificateId", uploaded.ServerCertificateID)...)
+	// A server of gRPC does not answer probes of HTTP/1: another port of the host does.
+	listen("HTTPS", grpcPort, talk, append(l7, "ServerCertificateId", uploaded.ServerCertificateID, "HealthCheckConnectPort", upgrade)...)
+	w.call("SetListenerBackendProtocol", nil, "LoadBalancerId", lb.LoadBalancerID, "ListenerPort", grpcPort, "BackendProtocol", "h2c")
 	listen("UDP", udpPort, datagram, l4...)
-	for _, port := range []int{tcpPort, stickyPort, httpPort, socketPort, httpsPort, streamPort, udpPort} {
+	for _, port := range []int{tcpPort, stickyPort, httpPort, socketPort, httpsPort, streamPort, grpcPort, udpPort} {
 		testutil.Eventually(w.t, patience, fmt.Sprintf("servers of port %d to be well", port), func() bool {
 			var out struct {
 				BackendServers struct {
@@ -82,35 +86,36 @@ func (w *world) balance() (ip netip.Addr, id string) {
 }
 
 // moreServers adds to two hosts a UDP server, which answers a datagram with
-// itself, its name and whom it came from, and one that upgrades HTTP connections
-// to an echo, or answers without end. They have the same ports on both.
-func moreServers(t *testing.T, hosts ...*testutil.Server) (datagram, upgrade uint16) {
+// itself, its name and whom it came from; one that upgrades HTTP connections to
+// WebSocket, or answers without end; and one of gRPC. They have the same ports on
+// both.
+func moreServers(t *testing.T, hosts ...*testutil.Server) (datagram, upgrade, talk uint16) {
 	t.Helper()
 	for {
-		datagram, upgrade = 0, 0
+		datagram, upgrade, talk = 0, 0, 0
+		var open []io.Closer
 		var packets []*net.UDPConn
-		var streams []net.Listener
+		var streams [2][]net.Listener
 		for _, h := range hosts {
 			ip := h.Addr().Addr()
 			p, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, datagram)))
 			if err != nil {
 				break
 			}
-			packets = append(packets, p)
+			open, packets = append(open, p), append(packets, p)
 			datagram = p.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-			l, err := net.Listen("tcp", netip.AddrPortFrom(ip, upgrade).String())
-			if err != nil {
-				break
+			for i, port := range []*uint16{&upgrade, &talk} {
+				l, err := net.Listen("tcp", netip.AddrPortFrom(ip, *port).String())
+				if err != nil {
+					break
+				}
+				open, streams[i] = append(open, l), append(streams[i], l)
+				*port = l.Addr().(*net.TCPAddr).AddrPort().Port()
 			}
-			streams = append(streams, l)
-			upgrade = l.Addr().(*net.TCPAddr).AddrPort().Port()
 		}
-		if len(streams) < len(hosts) { // the port of one was taken on another
-			for _, p := range packets {
-				p.Close()
-			}
-			for _, l := range streams {
-				l.Close()
+		if len(open) < 3*len(hosts) { // the port of one was taken on another
+			for _, c := range open {
+				c.Close()
 			}
 			continue
 		}
@@ -119,9 +124,10 @@ func moreServers(t *testing.T, hosts ...*testutil.Server) (datagram, upgrade uin
 			go serveDatagrams(packets[i], h.ID)
 			s := &http.Server{Handler: http.HandlerFunc(serveUpgrade)}
 			t.Cleanup(func() { s.Close() })
-			go s.Serve(streams[i])
+			go s.Serve(streams[0][i])
+			grpctest.Serve(t, streams[1][i], grpctest.Echo)
 		}
-		return datagram, upgrade
+		return datagram, upgrade, talk
 	}
 }
 
@@ -149,14 +155,7 @@ func serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Upgrade") == "":
 		return // a health check
 	}
-	c, rw, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-	_ = rw.Flush()
-	_, _ = io.Copy(c, bufio.NewReader(rw))
+	_ = wstest.Answer(w, r)
 }
 
 func selfSigned(t *testing.T) (certificate, key string) {

@@ -1,0 +1,60 @@
+package handover
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/openslb/openslb/internal/store/etcdkv"
+	"github.com/openslb/openslb/internal/testutil"
+)
+
+// TestReplaceWithOutsideStore replaces a process whose store is an etcd
+// elsewhere, which goes on whoever serves. A new process that fails while it has
+// the store open as well changes nothing, and what was acknowledged before is
+// there afterwards.
+func TestReplaceWithOutsideStore(t *testing.T) {
+	t.Parallel() // most of it is waiting
+	dir := t.TempDir()
+	etcd, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // runs when the processes have ended
+		if err := etcd.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := newWorld(t, "--store-endpoints", "unix://"+filepath.Join(dir, "etcd.sock"))
+	ip, id := w.balance()
+	if pairs, _, err := etcd.List(t.Context(), "/openslb/"); err != nil || len(pairs) == 0 {
+		t.Fatalf("the node keeps nothing in the outside store: %d pairs, %v", len(pairs), err)
+	}
+	l := w.load(ip, id)
+	l.goesOn()
+	first := w.owner()
+	w.takeOver()
+	l.goesOn()
+	second := w.owner()
+	failed := w.play("held")
+	_ = failed.Process.Kill()
+	<-failed.done
+	l.goesOn()
+	if got := w.owner(); got != second || first == second {
+		t.Errorf("process %d has the data directory, want %d, behind %d", got, second, first)
+	}
+	testutil.Eventually(t, patience, "API and store to have come back", func() bool { return w.log.count("the API is served again") == 1 })
+	w.signalled()
+	l.goesOn()
+	l.end()
+	w.api.HTTP.CloseIdleConnections()
+	w.gone()
+	var out struct {
+		BackendServers struct {
+			BackendServer []struct{ ServerID string }
+		}
+	}
+	w.call("DescribeLoadBalancerAttribute", &out, "LoadBalancerId", id)
+	if n := len(out.BackendServers.BackendServer); n != 2 {
+		t.Errorf("%d servers are left", n)
+	}
+}
