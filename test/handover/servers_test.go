@@ -1,15 +1,8 @@
 package handover
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -42,7 +35,7 @@ func (w *world) balance() (ip netip.Addr, id string) {
 		w.call("RegisterServer", nil, "ServerId", s.ID, "Address.1", s.Addr().Addr())
 	}
 	w.call("AddBackendServers", nil, "LoadBalancerId", lb.LoadBalancerID, "BackendServers", `[{"ServerId":"i-1","Weight":100},{"ServerId":"i-2","Weight":100}]`)
-	certificate, key := selfSigned(w.t)
+	certificate, key := testutil.SelfSigned(w.t, "test")
 	var uploaded struct {
 		ServerCertificateID string `json:"ServerCertificateId"`
 	}
@@ -156,23 +149,4 @@ func serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return // a health check
 	}
 	_ = wstest.Answer(w, r)
-}
-
-func selfSigned(t *testing.T) (certificate, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}))
 }

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/testutil"
 )
 
@@ -154,7 +151,8 @@ func answers() []answerEntry {
 	return all
 }
 
-// TestAnswers has a server give each answer, behind each driver. The client must
+// TestAnswers has a server give each answer, behind each driver and to clients
+// over TLS. The client must
 // get an answer that is either whole or visibly cut, and on the same connection,
 // if it stays, the right one to its next request.
 func TestAnswers(t *testing.T) {
@@ -162,9 +160,9 @@ func TestAnswers(t *testing.T) {
 	if n := len(answers()); n < 80 {
 		t.Errorf("only %d answers", n)
 	}
-	for _, driver := range []l7.Driver{l7.Goroutines, l7.Loops} {
+	for _, w := range ways {
 		rec := newRecorder(t)
-		p := openSLB(t, driver, rec.addr)
+		p := openSLB(t, w, rec.addr)
 		for _, e := range answers() {
 			rec.set(true, func(r *request) (string, bool) {
 				if r.target == "/next" {
@@ -181,12 +179,11 @@ func TestAnswers(t *testing.T) {
 
 // askFor sends a request that is answered by the entry, and then another.
 func askFor(p *proxy, e *answerEntry) error {
-	c, err := net.Dial("tcp", p.addr.String())
+	c, err := p.dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
 	br := bufio.NewReader(c)
 	asked := &http.Request{Method: "GET"}
 	if e.want.head {

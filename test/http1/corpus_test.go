@@ -1,8 +1,8 @@
 // Package http1 is a corpus of requests and answers that are malformed, or that
 // two readers could understand differently, written from RFC 9110 and 9112. Each
-// goes through OpenSLB, with either driver, and through nginx and HAProxy, to a
-// server that keeps the bytes it gets. OpenSLB must do exactly what the corpus
-// says; what the others do is reported beside it.
+// goes through OpenSLB, with either driver and over TLS, and through nginx and
+// HAProxy, to a server that keeps the bytes it gets. OpenSLB must do exactly what
+// the corpus says; what the others do is reported beside it.
 package http1
 
 import (

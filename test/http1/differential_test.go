@@ -7,16 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/openslb/openslb/internal/dataplane/l7"
 	"github.com/openslb/openslb/internal/testutil"
 )
 
@@ -53,12 +50,11 @@ func (o *outcome) String() string {
 // bytes are sent at a time; 0: all at once.
 func try(t testing.TB, p *proxy, rec *recorder, e *entry, piece int) *outcome {
 	t.Helper()
-	c, err := net.Dial("tcp", p.addr.String())
+	c, err := p.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -77,7 +73,7 @@ func try(t testing.TB, p *proxy, rec *recorder, e *entry, piece int) *outcome {
 			text = text[n:]
 		}
 		if e.want.cut {
-			c.(*net.TCPConn).CloseWrite()
+			c.CloseWrite()
 		}
 	}()
 	got, err := io.ReadAll(c)
@@ -166,20 +162,21 @@ func judge(e *entry, o *outcome) error {
 	return nil
 }
 
-// TestRequests sends the corpus through both drivers: at once; in pieces; and
-// what is passed also to servers that keep their connections, one request behind
-// the other.
+// TestRequests sends the corpus through both drivers, and over TLS: at once; in
+// pieces; and what is passed also to servers that keep their connections, one
+// request behind the other. Nothing may come of the way.
 func TestRequests(t *testing.T) {
 	testutil.NoLeaks(t)
-	for _, driver := range []l7.Driver{l7.Goroutines, l7.Loops} {
+	for _, w := range ways {
 		for _, pass := range []struct {
 			name         string
 			keep, pieces bool
 		}{{"at once", false, false}, {"in pieces", false, true}, {"kept", true, false}} {
-			rec := newRecorder(t)
-			rec.set(pass.keep, welcome)
-			p := openSLB(t, driver, rec.addr)
-			t.Run(p.name+"/"+pass.name, func(t *testing.T) {
+			t.Run(w.name+"/"+pass.name, func(t *testing.T) {
+				t.Parallel()
+				rec := newRecorder(t)
+				rec.set(pass.keep, welcome)
+				p := openSLB(t, w, rec.addr)
 				for _, e := range corpus() {
 					if pass.keep && (e.want.status != 0 || e.want.cut) {
 						continue
@@ -211,7 +208,7 @@ func TestPeers(t *testing.T) {
 		rec := newRecorder(t)
 		rec.set(false, welcome)
 		p := []func() *proxy{
-			func() *proxy { return openSLB(t, l7.Loops, rec.addr) },
+			func() *proxy { return openSLB(t, ways[1], rec.addr) },
 			func() *proxy { return startNginx(t, rec.addr) },
 			func() *proxy { return startHAProxy(t, rec.addr) },
 		}[i]()
@@ -291,7 +288,7 @@ const pageHead = `# Requests that two readers could understand differently
 
 The corpus of ` + "`test/http1`" + `, and what comes of each entry: the status of a refusal, *passed* to the server, *closed* without a word,
 or *loose*, where what the server gets is no request by the letter of RFC 9112 or two readers of it disagree. The column of
-OpenSLB is tested with every commit; those of nginx and HAProxy were seen with the versions of Debian 12 and the settings in
+OpenSLB is tested with every commit, on both drivers and over TLS; those of nginx and HAProxy were seen with the versions of Debian 12 and the settings in
 ` + "`test/http1/proxies_test.go`" + ` and stand for no judgement. Written by ` + "`go test ./test/http1 -run TestPeers -update`" + `.
 
 | entry | OpenSLB | nginx | HAProxy | reason |

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,17 +20,63 @@ import (
 
 // proxy is something that forwards to the recorder.
 type proxy struct {
-	name string
-	addr netip.AddrPort
+	name   string
+	addr   netip.AddrPort
+	secure bool // it speaks TLS
 }
 
-// openSLB starts a frontend of the product with a driver.
-func openSLB(t testing.TB, driver l7.Driver, to netip.AddrPort) *proxy {
+// stream is a connection that can end in one direction.
+type stream interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// dial connects to the proxy.
+func (p *proxy) dial() (stream, error) {
+	c, err := net.Dial("tcp", p.addr.String())
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	if !p.secure {
+		return c.(*net.TCPConn), nil
+	}
+	// The session of the connection before, and a simple curve, make the handshake
+	// cheap.
+	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", ClientSessionCache: sessions, CurvePreferences: []tls.CurveID{tls.X25519}})
+	if err := s.Handshake(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+var sessions = tls.NewLRUClientSessionCache(1)
+
+// way is how requests come to OpenSLB.
+type way struct {
+	name     string
+	driver   l7.Driver
+	protocol spec.Protocol
+}
+
+// ways are all there are: TLS is served by goroutines.
+var ways = []way{{"goroutines", l7.Goroutines, spec.HTTP}, {"loops", l7.Loops, spec.HTTP}, {"TLS", l7.Goroutines, spec.HTTPS}}
+
+// openSLB starts a frontend of the product.
+func openSLB(t testing.TB, w way, to netip.AddrPort) *proxy {
 	t.Helper()
-	e := l7.NewEngine(l7.Options{Driver: driver, Loops: 2})
+	chain, key := testutil.SelfSigned(t, "a.test")
+	certificate, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := l7.NewEngine(l7.Options{Driver: w.driver, Loops: 2, TLS: func(spec.Frontend) (*tls.Config, error) {
+		return &tls.Config{Certificates: []tls.Certificate{certificate}}, nil
+	}})
 	p := pool.NewStatic(spec.Target{ID: "recorder", Addr: to, Weight: 100})
 	h, err := e.NewHTTP(spec.Frontend{
-		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
+		ID:     spec.FrontendID{Instance: "lb-1", Protocol: w.protocol, Port: 80},
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		HTTP:   &spec.HTTPOptions{},
 	}, p, nil)
@@ -43,7 +90,7 @@ func openSLB(t testing.TB, driver l7.Driver, to netip.AddrPort) *proxy {
 		e.Close(ctx)
 		p.Close()
 	})
-	return &proxy{name: map[l7.Driver]string{l7.Goroutines: "goroutines", l7.Loops: "loops"}[driver], addr: h.Addr()}
+	return &proxy{name: w.name, addr: h.Addr(), secure: w.protocol == spec.HTTPS}
 }
 
 const nginxText = `%[1]sdaemon off;
