@@ -10,16 +10,6 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/l7/h2"
 )
 
-// Times of an HTTP/2 connection.
-const (
-	// http2Idle ends a connection without requests, as the vendor documents; the
-	// idle timeout of the listener is for HTTP/1.
-	http2Idle = 180 * time.Second
-	// http2Leave is how long a client may take to acknowledge that it has been
-	// told to leave.
-	http2Leave = time.Second
-)
-
 // http2Conn is a client connection of HTTP/2. Its goroutine reads; every request
 // has one of its own, which also sends what it and others have to say. What
 // several have to say at about the same time leaves together.
@@ -36,6 +26,8 @@ type http2Conn struct {
 	running  []*stream
 	waiting  []*stream // for room in the output or the connection's window
 	fresh    []*stream // requests that have just come
+	moved    int64     // bytes of bodies for the client
+	clock    http2Clock
 	workers  sync.WaitGroup
 }
 
@@ -47,7 +39,10 @@ func (c *conn) serveHTTP2() {
 	hc.core.Serve(hc)
 	hc.mu.Unlock()
 	c.http2.Store(hc)
-	c.rtimer.armIdle(http2Idle)
+	hc.mu.Lock()
+	hc.clock.open, hc.clock.since = true, c.wheel.now() // the preface is to come
+	hc.restUntil(c.wheel.waits.http2)
+	hc.mu.Unlock()
 	hc.flush()
 	if c.h.ends() {
 		hc.leave() // Close or Leave may have looked just before
@@ -99,13 +94,16 @@ func (hc *http2Conn) take(p []byte) (over, send bool) {
 	hc.mu.Lock()
 	defer hc.mu.Unlock()
 	now := c.h.e.wheel.now()
-	before := len(hc.running)
+	idle := len(hc.running) == 0
 	if hc.leaving != 0 && now-hc.leaving > int64(http2Leave) {
 		hc.core.LeaveNow()
 	}
 	err := hc.core.Receive(time.Duration(now), p)
-	if before == 0 && len(hc.running) > 0 && !c.rtimer.disarm() {
-		c.rtimer.acknowledge()
+	if hc.clock.changes(&hc.core) || idle && len(hc.running) > 0 {
+		if !hc.schedule() {
+			c.rtimer.acknowledge()
+			hc.schedule()
+		}
 	}
 	for i, st := range hc.fresh {
 		hc.fresh[i] = nil
@@ -125,22 +123,6 @@ func (hc *http2Conn) take(p []byte) (over, send bool) {
 	return over, send
 }
 
-// timedOut deals with the read timer. It is false when the connection is over.
-func (hc *http2Conn) timedOut() bool {
-	c := hc.c
-	if !c.rtimer.isFired() || c.cut.Load() {
-		return false
-	}
-	hc.mu.Lock()
-	defer hc.mu.Unlock()
-	if len(hc.running) > 0 && !hc.lost {
-		c.rtimer.acknowledge() // a request came at the last moment
-		return true
-	}
-	hc.core.LeaveNow()
-	return false
-}
-
 // leave has the client go elsewhere: requests under way are finished.
 func (hc *http2Conn) leave() {
 	hc.mu.Lock()
@@ -151,7 +133,7 @@ func (hc *http2Conn) leave() {
 	hc.leaving = hc.c.h.e.wheel.now()
 	hc.core.Leave()
 	if len(hc.running) == 0 {
-		hc.c.rtimer.armIdle(http2Leave)
+		hc.restUntil(http2Leave)
 	}
 	if hc.flushing {
 		return
@@ -224,11 +206,15 @@ func (hc *http2Conn) send() {
 		hc.buffer = spare
 		out := hc.core.TakeOutput(spare[:0])
 		spare = sent
+		if n := int32(len(hc.running)); n != c.riders.Load() {
+			c.riders.Store(n)
+		}
 		hc.mu.Unlock()
 		err := c.send(out)
 		c.count.bytesOut.Add(uint64(len(out)))
 		hc.mu.Lock()
 		if err != nil {
+			c.noteSlowRead()
 			hc.fail()
 		}
 		hc.wakeNext()
@@ -303,15 +289,13 @@ func (hc *http2Conn) finished(st *stream) {
 		return
 	}
 	hc.restLocked()
-	c := hc.c
-	switch {
-	case hc.core.Left() || hc.lost:
-		c.rtimer.armIdle(http2Idle)
-		c.rtimer.interrupt()
-	case hc.leaving != 0:
-		c.rtimer.armIdle(http2Leave)
-	default:
-		c.rtimer.armIdle(http2Idle)
+	idle := hc.c.wheel.waits.http2
+	if hc.leaving != 0 {
+		idle = http2Leave
+	}
+	hc.restUntil(idle)
+	if hc.core.Left() || hc.lost {
+		hc.c.rtimer.interrupt()
 	}
 }
 

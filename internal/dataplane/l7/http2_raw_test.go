@@ -27,6 +27,7 @@ type http2Raw struct {
 	fr   *http2.Framer
 	code bytes.Buffer
 	enc  *hpack.Encoder
+	seen watched // by watch
 }
 
 // dialHTTP2 connects with the given settings.

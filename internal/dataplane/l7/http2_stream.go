@@ -8,6 +8,7 @@ import (
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/h2"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // stream is one request of an HTTP/2 connection. Towards the servers it is a
@@ -31,6 +32,7 @@ type stream struct {
 
 	// The rest belongs to the serving goroutine.
 
+	pace     pace    // of the client, with the answer
 	code     h2.Code // why it ends early; 0: our fault
 	headed   bool    // the final head is sent
 	trailers []byte  // of the answer
@@ -53,6 +55,7 @@ func (st *stream) begin(hc *http2Conn, head []byte) {
 	c.w = getWork()
 	c.w.fill(head)
 	st.code = h2.NoError
+	st.pace = pace{}
 	st.headed, st.trailers, st.requestTrailers = false, st.trailers[:0], st.requestTrailers[:0]
 	for _, signal := range []chan struct{}{st.wake, st.more} { // meant for the request before
 		select {
@@ -197,6 +200,8 @@ func (st *stream) deliver(p []byte) error {
 	}
 	for len(p) > 0 {
 		n := hc.core.SendData(&st.core, p, last)
+		st.pace.moved += int64(n)
+		hc.moved += int64(n)
 		p = p[n:]
 		if len(p) > 0 && !st.waitLocked() {
 			return errClient
@@ -230,8 +235,13 @@ func (st *stream) flushLocked() {
 	st.hc.mu.Lock()
 }
 
-// waitLocked waits until more may be sent on the stream. It is false when that
-// will not come, or the client takes nothing for too long.
+// waitLocked waits until more may be sent on the stream, or for a while. It is
+// false when that will not come, or the client is too slow to take it.
+//
+// It is the stream that must keep a pace where its own window is closed. Where that
+// of the connection is, its share in what the connection moves counts, since others
+// may have their turn before it. And where the system has no room the timer of
+// the socket decides.
 func (st *stream) waitLocked() bool {
 	hc := st.hc
 	if !st.alive() {
@@ -243,18 +253,35 @@ func (st *stream) waitLocked() bool {
 			return true
 		}
 	}
-	if !st.queued && st.core.CanSend() > 0 {
+	own := st.core.CanSend() <= 0
+	if !st.queued && !own {
 		st.queued = true
 		hc.waiting = append(hc.waiting, st)
 	}
+	excused, moved := hc.flushing && !own, hc.moved
+	window := hc.c.wheel.waits.slow
 	hc.mu.Unlock()
-	ok := st.sleep(st.h.e.wheel.waits.slow)
+	began := loop.Clock()
+	st.sleep(window / 8)
+	waited := loop.Clock() - began
 	hc.mu.Lock()
-	return ok && st.alive()
+	if !st.alive() {
+		return false
+	}
+	share := int64(0)
+	if !own {
+		share = (hc.moved - moved) / int64(len(hc.running))
+	}
+	if excused || st.pace.keeps(waited, share, window) {
+		return true
+	}
+	st.count.slowReads.Add(1)
+	st.code = h2.TooSlow
+	return false
 }
 
-// sleep waits for wakeUp.
-func (st *stream) sleep(d time.Duration) bool {
+// sleep waits for wakeUp, but not for longer than d.
+func (st *stream) sleep(d time.Duration) {
 	if st.timer == nil {
 		st.timer = time.NewTimer(d)
 	} else {
@@ -263,9 +290,7 @@ func (st *stream) sleep(d time.Duration) bool {
 	defer st.timer.Stop()
 	select {
 	case <-st.wake:
-		return true
 	case <-st.timer.C:
-		return false
 	}
 }
 

@@ -136,6 +136,7 @@ func (up *upload) next(timer *time.Timer) (*block, int, uint32) {
 	st := up.st
 	up.u.rtimer.disarm() // while the client is to be waited for, not the server
 	timer.Reset(up.timeout)
+	asked := loop.Clock()
 	for {
 		st.hc.mu.Lock()
 		b, n := st.queue.take()
@@ -143,6 +144,10 @@ func (up *upload) next(timer *time.Timer) (*block, int, uint32) {
 		if n > 0 || ended {
 			up.ended = ended
 			st.hc.mu.Unlock()
+			if !up.keepsPace(loop.Clock()-asked, n) {
+				putBlock(b)
+				return nil, 0, uploadTooSlow
+			}
 			if b == nil {
 				b = getBlock()
 			}

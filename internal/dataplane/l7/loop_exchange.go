@@ -196,7 +196,7 @@ func (x *loopExchange) push() {
 // expired ends a wait that took too long.
 func (x *loopExchange) expired() {
 	switch {
-	case x.paused() && x.progress.made(int(x.c.fd)):
+	case x.paused() && x.progress.made(int(x.c.fd), 1):
 		x.c.setDeadline(x.r.e.wheel.waits.slow / 2)
 	case x.paused():
 		x.c.port.count.slowReads.Add(1)

@@ -48,10 +48,10 @@ func (p *pace) keeps(waited, n int64, window time.Duration) bool {
 type progress struct{ acked uint64 }
 
 // made reports whether the other side of fd has taken enough since the time
-// before.
-func (p *progress) made(fd int) bool {
+// before for the number of requests it has under way.
+func (p *progress) made(fd, requests int) bool {
 	acked := sock.Acknowledged(fd) + 1 // 0 stands for never asked
 	before := p.acked
 	p.acked = acked
-	return before == 0 || acked-before >= slowBytes/2
+	return before == 0 || acked-before >= slowBytes/2*uint64(max(requests, 1))
 }

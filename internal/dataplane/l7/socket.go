@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/openslb/openslb/internal/dataplane/sock"
@@ -25,7 +26,8 @@ type socket struct {
 	expiry sync.Mutex // orders timers going off with acknowledging them
 
 	rtimer, wtimer timer
-	progress       progress // of sending; the wheel's alone
+	progress       progress     // of sending; the wheel's alone
+	riders         atomic.Int32 // requests that wait for what is being sent; 0: one
 
 	// Operands of the poller's callbacks, which are made once, as a closure for
 	// each call would be an allocation.
@@ -197,7 +199,7 @@ func (s *socket) sendSlowly(p []byte) error {
 // no room for more.
 func (s *socket) takes() bool {
 	made := false
-	err := s.rc.Control(func(fd uintptr) { made = s.progress.made(int(fd)) })
+	err := s.rc.Control(func(fd uintptr) { made = s.progress.made(int(fd), int(s.riders.Load())) })
 	return err == nil && made
 }
 

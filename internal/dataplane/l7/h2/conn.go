@@ -38,9 +38,11 @@ type Conn struct {
 
 	// Input.
 
-	*codec       // nil while at rest
-	preface int  // bytes of the client's preface still to come
-	settled bool // the other side's first SETTINGS have come
+	*codec                // nil while at rest
+	preface int           // bytes of the client's preface still to come
+	settled bool          // the other side's first SETTINGS have come
+	begun   time.Duration // when what has not come whole had begun
+	open    bool          // there is such a thing, see Begun
 	fh      http2.FrameHeader
 	headed  bool // fh is read, its payload has not come
 	dec     *hpack.Decoder
@@ -238,6 +240,9 @@ func (c *Conn) Receive(now time.Duration, p []byte) error {
 	} else {
 		c.part = append(c.part[:0], rest...)
 	}
+	if open := c.isOpen(); open != c.open || open && c.begun < 0 {
+		c.open, c.begun = open, now
+	}
 	if len(c.out) > maxOut {
 		return c.fail(http2.ErrCodeEnhanceYourCalm, "answers are not read")
 	}
@@ -271,6 +276,9 @@ func (c *Conn) receive(p []byte) ([]byte, error) {
 		rest := p[c.fh.Length:]
 		f, err := c.fr.ReadFrameForHeader(c.fh)
 		c.headed = false
+		if !c.block.open {
+			c.begun = -1 // what is open behind it begins anew
+		}
 		p = rest
 		if err == nil {
 			err = c.frame(f)
@@ -308,6 +316,32 @@ func (c *Conn) failFrame(err error) error {
 	}
 	// A head that was not decoded among them: the compression's state is lost.
 	return c.fail(http2.ErrCodeProtocol, "malformed "+c.fh.Type.String())
+}
+
+// Begun tells since when, on the caller's clock, something has begun that has not
+// come whole: the preface with its settings, a head with all its frames, or a
+// frame of another kind. Parts of bodies do not count, since there are windows to
+// bound them and streams to ask for them.
+func (c *Conn) Begun() (since time.Duration, open bool) { return c.begun, c.open }
+
+// Settled tells whether the other side has said what a connection begins with.
+func (c *Conn) Settled() bool { return c.settled }
+
+func (c *Conn) isOpen() bool {
+	switch {
+	case !c.settled || c.block.open:
+		return true
+	case c.headed:
+		return c.fh.Type != http2.FrameData
+	}
+	return len(c.part) > 0
+}
+
+// Fail ends the connection for a reason that the caller has.
+func (c *Conn) Fail(code Code, reason string) {
+	if c.err == nil {
+		_ = c.fail(code, reason)
+	}
 }
 
 // fail ends the connection.

@@ -20,6 +20,7 @@ const (
 	NoError       = http2.ErrCodeNo
 	InternalError = http2.ErrCodeInternal
 	Cancel        = http2.ErrCodeCancel
+	TooSlow       = http2.ErrCodeEnhanceYourCalm
 )
 
 // Code is why a stream ends.

@@ -1,0 +1,334 @@
+package l7
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/openslb/openslb/internal/dataplane/spec"
+)
+
+// watched is what a client has got so far.
+type watched struct {
+	mu      sync.Mutex // guards the rest
+	started bool
+	closed  bool
+	body    map[uint32]int
+	status  map[uint32]string
+	ended   map[uint32]bool
+	reset   map[uint32]http2.ErrCode
+	goAway  *http2.ErrCode
+}
+
+// watch reads in the background from now on, and asks fn every few milliseconds
+// until it is true.
+func (r *http2Raw) watch(what string, fn func(w *watched) bool) {
+	r.t.Helper()
+	w := &r.seen
+	if !w.started {
+		w.started = true
+		w.body, w.status, w.ended, w.reset = map[uint32]int{}, map[uint32]string{}, map[uint32]bool{}, map[uint32]http2.ErrCode{}
+		done := make(chan struct{})
+		r.t.Cleanup(func() { r.conn.Close(); <-done })
+		go func() {
+			defer close(done)
+			for {
+				f, err := r.fr.ReadFrame()
+				w.note(f, err)
+				if err != nil {
+					return
+				}
+			}
+		}()
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		w.mu.Lock()
+		over, closed := fn(w), w.closed
+		w.mu.Unlock()
+		if over {
+			return
+		}
+		if closed || time.Now().After(end) {
+			r.t.Fatalf("waiting for %s: closed %v, bodies %v, statuses %v, ended %v, reset %v", what, closed, w.body, w.status, w.ended, w.reset)
+		}
+	}
+}
+
+func (w *watched) note(f http2.Frame, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.closed = true
+		return
+	}
+	id := f.Header().StreamID
+	switch f := f.(type) {
+	case *http2.DataFrame:
+		w.body[id] += len(f.Data())
+	case *http2.MetaHeadersFrame:
+		if status := f.PseudoValue("status"); status != "" {
+			w.status[id] = status
+		}
+	case *http2.RSTStreamFrame:
+		w.reset[id] = f.ErrCode
+	case *http2.GoAwayFrame:
+		code := f.ErrCode
+		w.goAway = &code
+	}
+	if t := f.Header().Type; f.Header().Flags.Has(http2.FlagDataEndStream) && (t == http2.FrameData || t == http2.FrameHeaders) {
+		w.ended[id] = true
+	}
+}
+
+// TestHTTP2SlowHead: what begins must come whole in time, and ends the connection
+// otherwise, whatever else is said on it meanwhile.
+func TestHTTP2SlowHead(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	p := hasty(func(w *waits) { w.handshake = time.Second }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: 400 * time.Millisecond}, hello(t))
+	})
+	counted := func(n uint64) {
+		t.Helper()
+		eventually(t, "connections forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
+		if got := p.Facts().SlowHeads; got != n {
+			t.Errorf("%d counted, not %d", got, n)
+		}
+	}
+	var beginnings sync.WaitGroup
+	for _, said := range []string{"", http2.ClientPreface[:10], http2.ClientPreface, http2.ClientPreface + "\x00\x00\x06\x04\x00"} {
+		conn := tls.Client(p.dialPlain(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		defer conn.Close()
+		if _, err := io.WriteString(conn, said); err != nil {
+			t.Fatal(err)
+		}
+		beginnings.Go(func() {
+			fr := http2.NewFramer(nil, conn)
+			for {
+				f, err := fr.ReadFrame()
+				if err != nil {
+					if err != io.EOF {
+						t.Errorf("%q: %v", said, err)
+					}
+					return
+				}
+				if g, is := f.(*http2.GoAwayFrame); is && g.ErrCode != http2.ErrCodeEnhanceYourCalm {
+					t.Errorf("%q: told %v", said, g.ErrCode)
+				}
+			}
+		})
+	}
+	beginnings.Wait()
+	counted(4)
+	t.Run("heads", func(t *testing.T) { http2SlowHeads(t, p) })
+	counted(7)
+	// In pieces, but in time; and then nothing for longer than a head may take.
+	r := p.dialHTTP2()
+	for id := uint32(1); id < 5; id += 2 {
+		r.code.Reset()
+		r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndStream: true, BlockFragment: []byte{0x82, 0x87}})
+		time.Sleep(50 * time.Millisecond)
+		r.fr.WriteContinuation(id, false, []byte{0x84})
+		time.Sleep(50 * time.Millisecond)
+		r.fr.WriteContinuation(id, true, []byte{0x41, 0x01, 'a'})
+		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		time.Sleep(600 * time.Millisecond)
+	}
+	r.conn.Close()
+	counted(7)
+}
+
+// http2SlowHeads says something by the byte on connections of p.
+func http2SlowHeads(t *testing.T, p *proxy) {
+	for _, row := range []struct {
+		name string
+		drip func(r *http2Raw, n int)
+	}{
+		{"continued", func(r *http2Raw, n int) {
+			p := []byte{0x40} // a field that never ends
+			if n == 1 {
+				p = append(p, 0x7f, 0xff, 0x7f)
+			}
+			if n == 0 {
+				r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: []byte{0x82}})
+			} else {
+				r.fr.WriteContinuation(3, false, p)
+			}
+		}},
+		{"by the byte", func(r *http2Raw, n int) {
+			if n == 0 {
+				r.conn.Write([]byte("\x00\x20\x00\x01\x04\x00\x00\x00\x03")) // 8 KB of HEADERS
+			} else {
+				r.conn.Write([]byte{0x82})
+			}
+		}},
+		{"a ping by the byte", func(r *http2Raw, n int) {
+			if n < 16 {
+				r.conn.Write([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678")[n : n+1])
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := p.dialHTTP2()
+			r.t = t
+			r.head(1, true)
+			r.watch("an answer", func(w *watched) bool { return w.ended[1] })
+			began := time.Now()
+			n, last := 0, time.Time{}
+			r.watch("word that this is too slow", func(w *watched) bool {
+				if time.Since(last) > 30*time.Millisecond {
+					last = time.Now()
+					row.drip(r, n)
+					n++
+				}
+				return w.goAway != nil
+			})
+			if took := time.Since(began); *r.seen.goAway != http2.ErrCodeEnhanceYourCalm || took < 300*time.Millisecond {
+				t.Errorf("%v after %v", *r.seen.goAway, took)
+			}
+			r.conn.Close()
+		})
+	}
+}
+
+// TestHTTP2SlowBody: a body by the byte is refused, one that keeps coming is not,
+// and neither bothers the other.
+func TestHTTP2SlowBody(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	b := answering(t, func(m *message) string { return ok(fmt.Sprint(len(m.body))) })
+	p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b))
+	})
+	r := p.dialHTTP2()
+	r.head(1, false)
+	r.head(3, false)
+	last, sent := time.Time{}, 0
+	r.watch("the slow one's answer", func(w *watched) bool {
+		if time.Since(last) > 15*time.Millisecond && !w.ended[1] {
+			last = time.Now()
+			r.fr.WriteData(1, false, []byte{'x'})
+			r.fr.WriteData(3, false, make([]byte, 2<<10))
+			sent += 2 << 10
+		}
+		return w.ended[1]
+	})
+	for range 20 {
+		time.Sleep(15 * time.Millisecond)
+		r.fr.WriteData(3, false, make([]byte, 2<<10))
+		sent += 2 << 10
+	}
+	r.fr.WriteData(3, true, nil)
+	r.watch("the other's answer", func(w *watched) bool { return w.ended[3] })
+	if w := &r.seen; w.status[1] != "408" || w.reset[1] != http2.ErrCodeNo || w.status[3] != "200" || w.body[3] != len(fmt.Sprint(sent)) {
+		t.Errorf("statuses %v, reset %v, bodies %v", w.status, w.reset, w.body)
+	}
+	if f := p.Facts(); f.SlowBodies != 1 || f.SlowHeads+f.SlowReads != 0 {
+		t.Errorf("counted %+v", f)
+	}
+}
+
+// TestHTTP2SlowRead: a client that opens its windows by the byte loses the
+// request, by a reset and never by a clean end.
+func TestHTTP2SlowRead(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	const size = 256 << 10
+	body := string(make([]byte, size))
+	p := hasty(func(w *waits) { w.slow = 400 * time.Millisecond }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{}, target(answering(t, func(m *message) string { return ok(body) })))
+	})
+	t.Run("answers", func(t *testing.T) { http2SlowReads(t, p, size) })
+	if n := p.Facts().SlowReads; n != 5 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+// http2SlowReads has answers of p read at different speeds.
+func http2SlowReads(t *testing.T, p *proxy, size int) {
+	const wide = 1<<31 - 1
+	for _, row := range []struct {
+		name   string
+		window uint32              // of streams
+		open   func(r *http2Raw)   // called every 20 ms
+		slow   map[uint32]struct{} // of the streams 1 and 3
+	}{
+		{"a stream", 0, func(r *http2Raw) {
+			r.fr.WriteWindowUpdate(1, 1)
+			r.fr.WriteWindowUpdate(3, 4<<10)
+			r.fr.WriteWindowUpdate(0, 4<<10)
+		}, map[uint32]struct{}{1: {}}},
+		{"the connection", wide, func(r *http2Raw) { r.fr.WriteWindowUpdate(0, 1) }, map[uint32]struct{}{1: {}, 3: {}}},
+		{"nothing", wide, func(r *http2Raw) {}, map[uint32]struct{}{1: {}, 3: {}}},
+		{"steadily", 0, func(r *http2Raw) {
+			r.fr.WriteWindowUpdate(1, 4<<10)
+			r.fr.WriteWindowUpdate(3, 4<<10)
+			r.fr.WriteWindowUpdate(0, 8<<10)
+		}, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: row.window})
+			r.t = t
+			r.head(1, true)
+			r.head(3, true)
+			last := time.Time{}
+			r.watch("both ends", func(w *watched) bool {
+				if time.Since(last) > 20*time.Millisecond {
+					last = time.Now()
+					row.open(r)
+				}
+				over := 0
+				for _, id := range []uint32{1, 3} {
+					if _, reset := w.reset[id]; reset || w.ended[id] {
+						over++
+					}
+				}
+				return over == 2
+			})
+			for _, id := range []uint32{1, 3} {
+				code, reset := r.seen.reset[id]
+				if _, slow := row.slow[id]; slow != reset || slow == r.seen.ended[id] || reset && code != http2.ErrCodeEnhanceYourCalm || !slow && r.seen.body[id] != size {
+					t.Errorf("%d: ended %v, reset %v, bodies %v", id, r.seen.ended, r.seen.reset, r.seen.body)
+				}
+			}
+		})
+	}
+}
+
+// TestHTTP2Turns: where many answers share a slow connection each has to wait
+// for its turn, and none is to blame for that.
+func TestHTTP2Turns(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	const size, n = 192 << 10, 12
+	body := string(make([]byte, size))
+	p := hasty(func(w *waits) { w.slow = 200 * time.Millisecond }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{}, target(answering(t, func(m *message) string { return ok(body) })))
+	})
+	r := p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	for i := range uint32(n) {
+		r.head(2*i+1, true)
+	}
+	last := time.Time{}
+	r.watch("all ends", func(w *watched) bool {
+		if time.Since(last) > 25*time.Millisecond {
+			last = time.Now()
+			r.fr.WriteWindowUpdate(0, 48<<10)
+		}
+		return len(w.ended)+len(w.reset) == n
+	})
+	if len(r.seen.reset) > 0 || p.Facts().SlowReads != 0 {
+		t.Errorf("reset: %v", r.seen.reset)
+	}
+}
