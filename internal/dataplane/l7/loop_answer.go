@@ -214,7 +214,7 @@ func (x *loopExchange) transmit(b *block, from, to int) bool {
 	n, errno := 0, syscall.Errno(0)
 	if to > from {
 		x.c.port.out.Take(to - from)
-		n, errno = sock.Send(int(x.c.fd), b[from:to])
+		n, errno = x.send(b[from:to])
 	}
 	if errno != 0 && errno != syscall.EAGAIN {
 		x.c.abort()
@@ -265,7 +265,7 @@ func (x *loopExchange) stall(b *block, from, to int) {
 // sendBytes is transmit for an answer of our own.
 func (x *loopExchange) sendBytes(p []byte) bool {
 	x.c.port.out.Take(len(p))
-	n, errno := sock.Send(int(x.c.fd), p)
+	n, errno := x.send(p)
 	if errno != 0 && errno != syscall.EAGAIN {
 		x.c.abort()
 		return false
@@ -281,6 +281,14 @@ func (x *loopExchange) sendBytes(p []byte) bool {
 		return c.state != loopGone
 	}
 	return true
+}
+
+// send sends to the client. What ends the connection leaves with its end.
+func (x *loopExchange) send(p []byte) (n int, errno syscall.Errno) {
+	if x.done && !x.keep {
+		return sock.SendLast(int(x.c.fd), p)
+	}
+	return sock.Send(int(x.c.fd), p)
 }
 
 // flush goes on after the client had no room, and then with the server.

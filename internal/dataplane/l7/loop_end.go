@@ -31,7 +31,7 @@ func (c *loopClient) interruptible() bool {
 func (c *loopClient) finish() {
 	c.release()
 	if !c.linger {
-		c.end(sock.Close)
+		c.end(sock.Finish)
 		return
 	}
 	sock.ShutdownWrite(int(c.fd))

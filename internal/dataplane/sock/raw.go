@@ -31,9 +31,16 @@ func Recv(fd int, p []byte) (n int, errno syscall.Errno) {
 
 // Send writes p to a socket and reports how much the kernel took. EAGAIN says
 // that there is no room now, or that the connection is not established yet.
-func Send(fd int, p []byte) (n int, errno syscall.Errno) {
+func Send(fd int, p []byte) (n int, errno syscall.Errno) { return send(fd, p, 0) }
+
+// SendLast is Send for the end of a stream: the last segment waits for
+// ShutdownWrite or another Send, which must follow at once, and carries the
+// stream's end along. That saves both sides a segment.
+func SendLast(fd int, p []byte) (n int, errno syscall.Errno) { return send(fd, p, unix.MSG_MORE) }
+
+func send(fd int, p []byte, flags uintptr) (n int, errno syscall.Errno) {
 	for {
-		r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|flags, 0, 0)
 		if e == 0 {
 			return int(r), 0
 		}
@@ -88,6 +95,13 @@ func Close(fd int) {
 func Reset(fd int) {
 	linger := unix.Linger{Onoff: 1}
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
+	Close(fd)
+}
+
+// Finish ends the stream that is sent and closes the descriptor. Close alone
+// would drop what SendLast left behind if there is something unread.
+func Finish(fd int) {
+	ShutdownWrite(fd)
 	Close(fd)
 }
 

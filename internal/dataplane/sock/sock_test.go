@@ -329,3 +329,47 @@ func TestRawCallsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// The end of a stream leaves with the last bytes, and they leave whatever the
+// other side has sent meanwhile.
+func TestLastBytesLeaveWithTheEnd(t *testing.T) {
+	for _, unread := range []bool{false, true} {
+		g := open(t, any4, 1)
+		c, err := net.Dial("tcp", g.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fd, _, errno := Accept(g.FDs[0])
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		if unread {
+			if _, err := io.WriteString(c, "nobody reads this"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, errno := SendLast(fd, []byte("the last")); n != 8 || errno != 0 {
+			t.Fatal(n, errno)
+		}
+		if n := Unsent(fd); n != 8 {
+			t.Errorf("%d bytes wait for the end", n)
+		}
+		raw, err := c.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var early error
+		if err := raw.Control(func(fd uintptr) {
+			_, _, early = unix.Recvfrom(int(fd), make([]byte, 8), unix.MSG_DONTWAIT|unix.MSG_PEEK)
+		}); err != nil || early != unix.EAGAIN {
+			t.Errorf("before the end: %v, %v", early, err)
+		}
+		Finish(fd)
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		got := make([]byte, 16)
+		if n, err := io.ReadFull(c, got[:8]); err != nil || string(got[:n]) != "the last" {
+			t.Errorf("unread %v: %q, %v", unread, got[:n], err)
+		}
+	}
+}
