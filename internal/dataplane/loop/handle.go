@@ -44,6 +44,7 @@ type slot struct {
 	handler    Handler
 	generation uint32
 	fd         int32
+	repeats    bool // its events last, which the kernel tells only who asks
 }
 
 // Register has h called for events of fd, edge-triggered: h must read or write
@@ -58,7 +59,7 @@ func (l *Loop) Register(fd int, interest Events, h Handler) (Handle, error) {
 	}
 	s := &l.slots[i]
 	s.generation++
-	s.handler, s.fd = h, int32(fd)
+	s.handler, s.fd, s.repeats = h, int32(fd), interest&repeat != 0
 	handle := Handle(uint64(s.generation)<<32 | uint64(i))
 	if err := l.control(unix.EPOLL_CTL_ADD, fd, interest, handle); err != nil {
 		l.Release(handle)
@@ -73,6 +74,7 @@ func (l *Loop) Modify(handle Handle, interest Events) error {
 	if s == nil {
 		return os.ErrClosed
 	}
+	s.repeats = interest&repeat != 0
 	return l.control(unix.EPOLL_CTL_MOD, int(s.fd), interest, handle)
 }
 

@@ -69,6 +69,7 @@ type Loop struct {
 	now     int64
 	yielded int64
 	turns   int64 // how many there were
+	look    bool  // the kernel must be asked again before the loop sleeps
 	wheel   wheel
 	timerFD int
 	armed   int64 // when timerFD goes off; 0: it does not
@@ -217,13 +218,28 @@ func (l *Loop) run() bool {
 			return false
 		}
 		l.turns++
+		l.look = false
 		for !l.turn() {
+		}
+		if l.calm() {
+			l.armTimer()
+			return false
 		}
 		if l.now-l.yielded > yieldAfter {
 			runtime.Gosched()
 			l.yielded = Clock()
 		}
 	}
+}
+
+// few is how many events make a turn of a loop that has little to do.
+const few = 2
+
+// calm reports whether the loop may sleep without having found nothing to do:
+// after a turn of few events there mostly is nothing, and whatever has come
+// since wakes it by way of Go's poller.
+func (l *Loop) calm() bool {
+	return l.ready <= few && !l.look && len(l.again) == 0 && l.now < l.wheel.due
 }
 
 // stopping reports whether the loop is closed and everything posted has run.
@@ -279,6 +295,7 @@ func (l *Loop) dispatch(handle Handle, events Events) {
 		return // for a descriptor that was released meanwhile
 	}
 	l.current = s.handler
+	l.look = l.look || s.repeats
 	s.handler.Ready(events)
 }
 

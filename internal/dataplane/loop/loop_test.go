@@ -111,6 +111,38 @@ func TestCloseRunsWhatWasPostedAndRefusesMore(t *testing.T) {
 	}
 }
 
+// What lasts is told again without anything new happening, also when it is the
+// only event of its turn.
+func TestRepeatedEventsNeedNoOther(t *testing.T) {
+	l := newLoop(t, Options{})
+	a, b := pair(t)
+	const size = 20
+	calls := make(chan int, 2*size)
+	l.Do(func() {
+		var handle Handle
+		taken := 0
+		handle, err := l.Register(a, Readable|Repeat, &handler{ready: func(Events) {
+			var one [1]byte
+			n, _ := unix.Read(a, one[:])
+			if taken += n; taken == size {
+				l.Detach(handle)
+			}
+			calls <- taken
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := unix.Write(b, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range size {
+		if n := receive(t, calls); n != i+1 {
+			t.Fatalf("call %d: %d bytes taken", i+1, n)
+		}
+	}
+}
+
 func TestCloseLeavesNoDescriptor(t *testing.T) {
 	before := descriptors(t)
 	for range 10 {

@@ -68,7 +68,7 @@ type wakeHandler struct{ l *Loop }
 
 func (h wakeHandler) Ready(Events) {
 	drain(h.l.wakeFD)
-	h.l.woken = true
+	h.l.woken, h.l.look = true, true // the loop may be closed
 }
 
 func (wakeHandler) Abort() {}
