@@ -33,6 +33,11 @@ const (
 	httpsResume loadMode = "https-resume" // a resumed handshake for each request
 )
 
+// requestsEach is how many requests a load sends over one HTTP or HTTPS
+// connection. The limit of 100 that OpenSLB keeps to, as the vendor documents,
+// would else have it alone pay for new connections.
+const requestsEach = 99
+
 // loadJob is handed to the load helper.
 type loadJob struct {
 	Mode     loadMode
@@ -83,6 +88,7 @@ type loadConn struct {
 	began int64 // nanoseconds; of the operation under way
 	got   int
 	want  int // 0: not known yet
+	sent  int // requests
 	last  bool
 }
 
@@ -205,7 +211,7 @@ func (l *load) turn(milliseconds int) error {
 	for i := range events {
 		fd := int(events[i].Fd)
 		if l.conns[fd].state == connecting {
-			l.connected(fd)
+			l.connected(fd, now)
 			continue
 		}
 		l.readable(fd, now)
@@ -237,7 +243,7 @@ func (l *load) dial(now int64) error {
 		unix.Close(fd)
 		return fmt.Errorf("descriptor %d is out of bounds", fd)
 	}
-	l.conns[fd] = loadConn{state: connecting, began: now}
+	l.conns[fd] = loadConn{state: connecting, began: now, sent: 1}
 	n, err := unix.Write(fd, l.message)
 	events := uint32(unix.EPOLLIN)
 	switch {
@@ -257,14 +263,14 @@ func (l *load) dial(now int64) error {
 }
 
 // connected sends the first message of a connection that took its time.
-func (l *load) connected(fd int) {
+func (l *load) connected(fd int, now int64) {
 	n, err := unix.Write(fd, l.message)
 	if err == unix.EAGAIN {
 		return
 	}
 	if err != nil || n != len(l.message) {
 		l.fault("connect", err)
-		l.again(fd)
+		l.again(fd, now)
 		return
 	}
 	l.conns[fd].state = waiting
@@ -274,28 +280,33 @@ func (l *load) connected(fd int) {
 }
 
 // again closes a connection and opens another in its place.
-func (l *load) again(fd int) {
+func (l *load) again(fd int, began int64) {
 	unix.Close(fd)
 	l.conns[fd] = loadConn{}
 	l.open--
-	if err := l.dial(time.Now().UnixNano()); err != nil {
+	if err := l.dial(began); err != nil {
 		l.fault("connect", err)
 	}
 }
 
+// send begins an operation on a connection that is free.
 func (l *load) send(fd int, began int64) {
 	c := &l.conns[fd]
-	*c = loadConn{state: waiting, began: began}
+	if c.sent == requestsEach && l.job.Mode == httpKeep {
+		l.again(fd, began)
+		return
+	}
+	*c = loadConn{state: waiting, began: began, sent: c.sent + 1}
 	if n, err := unix.Write(fd, l.message); err != nil || n != len(l.message) {
 		l.fault("send", err)
-		l.again(fd)
+		l.again(fd, began)
 	}
 }
 
 func (l *load) readable(fd int, now int64) {
 	c := &l.conns[fd]
 	if l.job.Mode == tcpBulk {
-		l.swallow(fd)
+		l.swallow(fd, now)
 		return
 	}
 	n, err := unix.Read(fd, l.buf)
@@ -306,16 +317,16 @@ func (l *load) readable(fd int, now int64) {
 		if c.state == waiting {
 			l.fault("connection ended", err)
 		}
-		l.again(fd)
+		l.again(fd, now)
 		return
 	}
 	if c.state != waiting {
 		l.fault("bytes that nobody asked for", nil)
-		l.again(fd)
+		l.again(fd, now)
 		return
 	}
 	if c.want == 0 && !l.head(c, l.buf[:n]) {
-		l.again(fd)
+		l.again(fd, now)
 		return
 	}
 	c.got += n
@@ -381,11 +392,11 @@ func (l *load) done(fd int, c *loadConn, now int64) {
 	l.opened++
 	switch {
 	case l.job.Mode == httpNew || l.job.Mode == tcpNew || c.last:
-		l.again(fd)
+		l.again(fd, now)
 	case l.job.Idle:
-		*c = loadConn{state: idle}
+		*c = loadConn{state: idle, sent: c.sent}
 	case l.job.Rate > 0:
-		*c = loadConn{state: idle}
+		*c = loadConn{state: idle, sent: c.sent}
 		l.free = append(l.free, fd)
 	default:
 		l.send(fd, now)
@@ -393,12 +404,12 @@ func (l *load) done(fd int, c *loadConn, now int64) {
 }
 
 // swallow discards bulk data inside the kernel.
-func (l *load) swallow(fd int) {
+func (l *load) swallow(fd int, now int64) {
 	n, _, err := unix.Recvfrom(fd, l.buf, unix.MSG_TRUNC)
 	if n <= 0 {
 		if err != unix.EAGAIN && err != unix.EINTR {
 			l.fault("connection ended", err)
-			l.again(fd)
+			l.again(fd, now)
 		}
 		return
 	}

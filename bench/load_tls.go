@@ -17,11 +17,6 @@ import (
 	"time"
 )
 
-// tlsRequests is how many requests the load sends over one HTTPS connection. The
-// limit of 100 that OpenSLB keeps to, as the vendor documents, would else have it
-// alone pay for handshakes.
-const tlsRequests = 99
-
 // tlsLoad is a load over TLS 1.3, by a goroutine for each connection. It costs
 // far more than the plain one, but on its own core.
 type tlsLoad struct {
@@ -95,7 +90,7 @@ func (c *tlsClient) run() {
 	for {
 		began := time.Now()
 		err := c.exchange()
-		if c.sent == tlsRequests || c.l.job.Mode != httpsKeep || err != nil {
+		if c.sent == requestsEach || c.l.job.Mode != httpsKeep || err != nil {
 			c.close()
 		}
 		if !c.l.counting.Load() {

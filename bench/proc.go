@@ -78,31 +78,40 @@ func family(pid int) []int {
 // for all programs.
 const clockTick = 10 * time.Millisecond
 
-// cpuTime is the user and system time of all threads of a process and its
-// descendants, living ones only.
-func cpuTime(pid int) time.Duration {
-	var sum time.Duration
+// cpuTimes is processor time in the program and, for it, in the kernel.
+type cpuTimes struct{ user, system time.Duration }
+
+func (c cpuTimes) both() time.Duration { return c.user + c.system }
+
+func (c cpuTimes) since(o cpuTimes) cpuTimes { return cpuTimes{c.user - o.user, c.system - o.system} }
+
+// cpuTime is that of all threads of a process and its descendants, living ones
+// only.
+func cpuTime(pid int) cpuTimes {
+	var sum cpuTimes
 	for _, p := range family(pid) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
 			continue
 		}
-		sum += parseStat(string(text))
+		c := parseStat(string(text))
+		sum.user += c.user
+		sum.system += c.system
 	}
 	return sum
 }
 
 // parseStat reads utime and stime, fields 14 and 15. The second field is the
 // command's name in parentheses and may hold anything.
-func parseStat(line string) time.Duration {
+func parseStat(line string) cpuTimes {
 	_, rest, ok := cutLast(line, ")")
 	f := strings.Fields(rest)
 	if !ok || len(f) < 13 {
-		return 0
+		return cpuTimes{}
 	}
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * clockTick
+	return cpuTimes{time.Duration(user) * clockTick, time.Duration(system) * clockTick}
 }
 
 // busyTime is the time that all cores together were not idle, by whomever.

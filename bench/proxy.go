@@ -28,7 +28,7 @@ type proxy struct {
 	atRest int64
 }
 
-func (p *proxy) cpu() time.Duration     { return cpuTime(p.cmd.Process.Pid) }
+func (p *proxy) cpu() cpuTimes          { return cpuTime(p.cmd.Process.Pid) }
 func (p *proxy) memory() (int64, error) { return memoryOf(p.cmd.Process.Pid) }
 
 func (p *proxy) stop() {

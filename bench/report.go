@@ -70,20 +70,20 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	for _, a := range absent {
 		fmt.Fprintf(w, "Left out: %s. ", a)
 	}
-	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | × haproxy | × nginx | per second | core used | by others | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | outside the kernel | × haproxy | × nginx | per second | core used | by others | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, sc := range chosen {
 		for _, p := range proxies {
 			figures := r.column(sc.name, p.name, func(m measurement) float64 { return m.figure })
 			if len(figures) == 0 {
-				fmt.Fprintf(w, "| %s | %s | not measured | | | | | | | | |\n", sc.name, p.name)
+				fmt.Fprintf(w, "| %s | %s | not measured | | | | | | | | | |\n", sc.name, p.name)
 				continue
 			}
 			faults := 0
 			for _, m := range r[sc.name][p.name] {
 				faults += m.faults
 			}
-			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %s | %d |\n",
-				sc.name, p.name, number(median(figures)), sc.unit, number(slices.Min(figures)), number(slices.Max(figures)),
+			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %s | %s | %d |\n",
+				sc.name, p.name, number(median(figures)), sc.unit, number(slices.Min(figures)), number(slices.Max(figures)), r.userText(sc, p.name),
 				r.ratioText(sc.name, p.name, "haproxy"), r.ratioText(sc.name, p.name, "nginx"),
 				r.rateText(sc, p.name), r.shareText(sc, p.name, func(m measurement) float64 { return m.core }),
 				r.shareText(sc, p.name, func(m measurement) float64 { return m.others }), r.latencyText(sc, p.name), faults)
@@ -101,6 +101,13 @@ func (r results) ratioText(scenario, proxy, base string) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+func (r results) userText(sc scenario, proxy string) string {
+	if sc.idle {
+		return "–"
+	}
+	return number(median(r.column(sc.name, proxy, func(m measurement) float64 { return m.user })))
 }
 
 func (r results) rateText(sc scenario, proxy string) string {

@@ -26,7 +26,7 @@ const paced = -1
 // The figure is CPU microseconds per operation, except for bulk (CPU seconds per
 // GB) and idle (bytes per connection).
 var scenarios = []scenario{
-	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
+	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 99 requests on each, then another; 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
 	{name: "l7-1k", title: "HTTP keep-alive, 64 connections, bodies of 1 KB", mode: httpKeep, conns: 64, size: 1 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-16k", title: "HTTP keep-alive, 64 connections, bodies of 16 KB", mode: httpKeep, conns: 64, size: 16 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-1m", title: "HTTP keep-alive, 8 connections, bodies of 1 MB", mode: httpKeep, conns: 8, size: 1 << 20, unit: "CPU µs/request", per: 1},
@@ -77,6 +77,7 @@ func chooseScenarios(s settings) ([]scenario, error) {
 // measurement is one proxy in one scenario in one round.
 type measurement struct {
 	figure   float64 // in the scenario's unit
+	user     float64 // the part of it that is not the kernel's
 	rate     float64 // operations (bytes for bulk) per second
 	core     float64 // share of its core that the proxy used
 	others   float64 // cores that nobody of ours used and that were busy all the same
@@ -137,29 +138,35 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 	if err := load.expect("begin"); err != nil {
 		return measurement{}, err
 	}
-	helpers := func() time.Duration { return cpuTime(load.cmd.Process.Pid) + cpuTime(b.cmd.Process.Pid) }
+	helpers := func() time.Duration { return cpuTime(load.cmd.Process.Pid).both() + cpuTime(b.cmd.Process.Pid).both() }
 	began, cpu, all, ours := time.Now(), p.cpu(), busyTime(), helpers()
 	res, err := load.result()
 	if err != nil {
 		return measurement{}, err
 	}
-	used, took := p.cpu()-cpu, time.Since(began)
-	others := busyTime() - all - used - (helpers() - ours)
+	used, took := p.cpu().since(cpu), time.Since(began)
+	others := busyTime() - all - used.both() - (helpers() - ours)
 	if res.Operations == 0 {
 		return measurement{}, fmt.Errorf("nothing went through; %d faults, first: %s", res.Faults, res.FirstFault)
 	}
-	m := measurement{
+	return measurement{
+		figure: sc.figure(used.both(), res.Operations),
+		user:   sc.figure(used.user, res.Operations),
 		rate:   float64(res.Operations) / took.Seconds(),
-		core:   used.Seconds() / took.Seconds(),
+		core:   used.both().Seconds() / took.Seconds(),
 		others: max(0, others.Seconds()/took.Seconds()),
 		p50:    res.P50, p99: res.P99,
 		faults: res.Faults,
-	}
-	m.figure = used.Seconds() / float64(res.Operations) * sc.per
+	}, nil
+}
+
+// figure is processor time for n operations in the scenario's unit.
+func (sc *scenario) figure(used time.Duration, n int64) float64 {
+	f := used.Seconds() / float64(n) * sc.per
 	if sc.per == 1 {
-		m.figure *= 1e6
+		f *= 1e6
 	}
-	return m, nil
+	return f
 }
 
 // measureIdle opens connections, lets each do one exchange, and compares the
