@@ -61,6 +61,16 @@ func connectionLogs(t *testing.T) (*accesslog.Writer, func(client netip.AddrPort
 	}
 }
 
+// freeAddr is an address that nobody used a moment ago.
+func freeAddr(t *testing.T) netip.AddrPort {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
 func clientAddr(c net.Conn) netip.AddrPort {
 	return netip.MustParseAddrPort(c.LocalAddr().String())
 }
@@ -118,9 +128,16 @@ func TestConnectionLog(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := listen(t, e, tc.o, tc.pool)
-			c := dial(t, f)
-			from := clientAddr(c)
-			tc.use(t, f, c)
+			from := freeAddr(t)
+			c, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}).Dial("tcp", f.Addr().String())
+			switch {
+			case err == nil:
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				tc.use(t, f, c.(*net.TCPConn))
+			case tc.end != "no_server": // there the reset may come before Dial has looked
+				t.Fatal(err)
+			}
 			l := lineOf(from)
 			if l.In != tc.in || l.Out != tc.out || l.End != tc.end || l.Server != tc.server {
 				t.Errorf("line %+v", l)
