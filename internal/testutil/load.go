@@ -13,15 +13,22 @@ import (
 // fault is anything a user would notice: a failed connect, a reset, an end that
 // was not announced, a wrong echo, an answer other than 200.
 type Load struct {
-	stop     chan struct{}
-	workers  sync.WaitGroup
-	requests atomic.Int64
+	stop        chan struct{}
+	workers     sync.WaitGroup
+	connections atomic.Int64
+	requests    atomic.Int64
 
 	mu     sync.Mutex // guards all below
 	faults []string
 	total  int
 	served map[string]int // by server ID
 }
+
+// What one exchange sends.
+const (
+	GetText  = "GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+	EchoText = "sixty-four bytes of text, that is what one small exchange takes."
+)
 
 // StartLoad returns a load without connections; it ends with the test.
 func StartLoad(t testing.TB) *Load {
@@ -58,6 +65,9 @@ func (l *Load) Echo(addr netip.AddrPort, n int, pause time.Duration) {
 		return &echoWorker{load: l, name: name, addr: addr}
 	})
 }
+
+// Connections counts those that were opened.
+func (l *Load) Connections() int64 { return l.connections.Load() }
 
 // Requests counts successful exchanges.
 func (l *Load) Requests() int64 { return l.requests.Load() }
@@ -141,9 +151,10 @@ func (w *httpWorker) turn() bool {
 			w.load.fault("http %s: connect: %v", w.name, err)
 			return true
 		}
+		w.load.connections.Add(1)
 		w.conn = conn
 	}
-	r, err := w.conn.Get("/")
+	r, err := w.conn.Do(GetText)
 	switch {
 	case err != nil:
 		w.load.fault("http %s: %v", w.name, err)
@@ -181,9 +192,10 @@ func (w *echoWorker) turn() bool {
 			w.load.fault("tcp %s: connect: %v", w.name, err)
 			return true
 		}
+		w.load.connections.Add(1)
 		w.conn = conn
 	}
-	if err := w.conn.Echo("sixty-four bytes of text, that is what one small exchange takes."); err != nil {
+	if err := w.conn.Echo(EchoText); err != nil {
 		w.load.fault("tcp %s on %s: %v", w.name, w.conn.ServerID, err)
 		w.close()
 		return true

@@ -23,7 +23,7 @@ const (
 // chunks that never end, WebSocket, streams of HTTP/2, and streams of gRPC in
 // both directions. None of them may notice: a change to one thing never disturbs
 // another, and servers of the group that stay keep what they have. Nothing is
-// left in the end.
+// left in the end, and what clients have done is what metrics and logs say.
 func TestChurn(t *testing.T) {
 	testutil.NoLeaks(t)
 	changes, conns := 1000, 250
@@ -42,11 +42,17 @@ func TestChurn(t *testing.T) {
 	t.Cleanup(func() { // runs when the node has stopped
 		testutil.Eventually(t, 30*time.Second, "all descriptors are given back", func() bool { return openDescriptors(t) <= descriptors })
 	})
-	c := startNode(t)
+	var data string
+	c := startNode(t, func(cfg *node.Config) {
+		// Files of logs are full every few seconds, and none may be removed.
+		cfg.Logs = node.LogFiles{Connections: true, MaxSize: 4 << 20, KeepFiles: 10_000}
+		data = cfg.Data
+	})
 	c.register(web...)
 	c.call("RegisterServer", "ServerId", "stream-1", "Address.1", stream.Addr())
 	c.call("RegisterServer", "ServerId", "grpc-1", "Address.1", talk.Addr())
 	b := c.balancer("subject")
+	c.call("SetAccessLogsDownloadAttribute", "RegionId", node.DefaultRegion, "LogsDownloadAttributes", fmt.Sprintf(`[{"LogProject":"p","LogStore":"s","LoadBalancerId":%q,"LogType":"layer7"}]`, b.id))
 	// Patient checks: this test is about changes, and the machine is busy.
 	patient := []any{"HealthCheckInterval", 2, "HealthCheckTimeout", 10, "HealthCheckConnectTimeout", 10, "HealthyThreshold", 2, "UnhealthyThreshold", 10, "HealthCheck", "on"}
 	http := b.listen("HTTP", httpPort, web[0].Addr().Port(), patient...)
@@ -65,9 +71,18 @@ func TestChurn(t *testing.T) {
 	talking := b.listenFor("HTTPS", grpcPort, "VServerGroupId", b.group(fmt.Sprintf(`[{"ServerId":"grpc-1","Port":%d,"Weight":100}]`, talk.Port())), https...)
 	c.call("SetListenerBackendProtocol", "LoadBalancerId", b.id, "ListenerPort", grpcPort, "BackendProtocol", "h2c")
 
-	load := testutil.StartLoad(t)
-	load.HTTP(http, conns, 150*time.Millisecond)
-	load.Echo(tcp, conns, 150*time.Millisecond)
+	requests, echoes := testutil.StartLoad(t), testutil.StartLoad(t)
+	requests.HTTP(http, conns, 150*time.Millisecond)
+	echoes.Echo(tcp, conns, 150*time.Millisecond)
+	exchanges := func() int64 { return requests.Requests() + echoes.Requests() }
+	faultless := func(after string) {
+		t.Helper()
+		for _, l := range []*testutil.Load{requests, echoes} {
+			if n, some := l.Faults(); n > 0 {
+				t.Fatalf("after %s: %d faults: %v", after, n, some)
+			}
+		}
+	}
 	lasting := startLive(t)
 	lasting.run("chunks", 15, lasting.chunked(plain, false))
 	lasting.run("chunks over TLS", 15, lasting.chunked(secure, true))
@@ -83,30 +98,40 @@ func TestChurn(t *testing.T) {
 	began := time.Now()
 	for i := range changes {
 		// Traffic goes on between two changes, so that each meets it anew.
-		traffic := load.Requests() + 10
+		traffic := exchanges() + 10
 		m.change()
-		testutil.Eventually(t, 30*time.Second, "traffic goes on", func() bool { return load.Requests() >= traffic })
-		if n, some := load.Faults(); n > 0 {
-			t.Fatalf("after change %d (%s): %d faults: %v", i, m.last, n, some)
-		}
+		testutil.Eventually(t, 30*time.Second, "traffic goes on", func() bool { return exchanges() >= traffic })
+		faultless(fmt.Sprintf("change %d (%s)", i, m.last))
 		if some := lasting.seen(); len(some) > 0 {
 			t.Fatalf("after change %d (%s): %v", i, m.last, some)
 		}
 	}
 	took := time.Since(began)
 	// One more turn of every connection, after the last change.
-	after := load.Requests()
-	testutil.Eventually(t, 30*time.Second, "traffic after the last change", func() bool { return load.Requests() >= after+int64(4*conns) })
+	after := exchanges()
+	testutil.Eventually(t, 30*time.Second, "traffic after the last change", func() bool { return exchanges() >= after+int64(4*conns) })
 	lasting.goesOn(t)
 	lasting.stop()
 	if some := lasting.seen(); len(some) > 0 {
 		t.Fatal(some)
 	}
-	load.Stop()
-	if n, some := load.Faults(); n > 0 {
-		t.Fatalf("%d faults: %v", n, some)
+	requests.Stop()
+	echoes.Stop()
+	faultless("the end")
+	accounts := map[uint16]account{
+		tcpPort:    {protocol: "tcp", connections: echoes.Connections(), received: echoes.Requests() * int64(len(testutil.EchoText))},
+		plainPort:  lasting.account(plain, "http", "stream-1"),
+		securePort: lasting.account(secure, "https", "stream-1"),
+		grpcPort:   lasting.account(talking, "https", "grpc-1"),
 	}
-	t.Logf("%d changes in %v, %d exchanges, %d beats of what lasts; %v; refused %v", changes, took.Round(time.Millisecond), load.Requests(), lasting.beats(), m.counts, m.refused)
+	served := map[string]int64{}
+	for _, s := range web[:3] { // the figures of others end when they are removed
+		served[s.ID] = int64(requests.Served()[s.ID])
+	}
+	n := requests.Requests()
+	accounts[httpPort] = account{protocol: "http", connections: requests.Connections(), requests: n, received: n * int64(len(testutil.GetText)), statuses: map[string]int64{"200": n}, served: served}
+	b.booked(data, accounts)
+	t.Logf("%d changes in %v, %d exchanges, %d beats of what lasts; %v; refused %v", changes, took.Round(time.Millisecond), exchanges(), lasting.beats(), m.counts, m.refused)
 	if m.refused > changes/3 {
 		t.Errorf("%d of %d changes were refused; the test hardly tests: last %v", m.refused, changes, m.lastRefusal)
 	}

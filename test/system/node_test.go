@@ -29,14 +29,18 @@ type cluster struct {
 	api  client.Client
 }
 
-// startNode runs a node until the test ends.
-func startNode(t testing.TB) *cluster {
+// startNode runs a node until the test ends. Settings can be changed before.
+func startNode(t testing.TB, change ...func(*node.Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
-	c.start(node.Config{
+	cfg := node.Config{
 		Data: t.TempDir(), Listen: "127.0.0.1:0", Dev: true,
 		InternetPool: []netip.Prefix{testutil.AddressPool(t)},
-	})
+	}
+	for _, fn := range change {
+		fn(&cfg)
+	}
+	c.start(cfg)
 	t.Cleanup(c.stop)
 	return c
 }

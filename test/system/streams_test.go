@@ -102,8 +102,9 @@ type liveClient struct {
 	beats atomic.Int64
 }
 
-// volume is what clients have asked of one listener.
-type volume struct{ connections, requests atomic.Int64 }
+// volume is what clients have asked of one listener: requests, and those of them
+// for WebSocket connections.
+type volume struct{ connections, requests, sockets atomic.Int64 }
 
 func startLive(t testing.TB) *live {
 	l := &live{made: map[netip.AddrPort]*volume{}}
@@ -142,6 +143,16 @@ func (l *live) volume(addr netip.AddrPort) *volume {
 		l.made[addr] = new(volume)
 	}
 	return l.made[addr]
+}
+
+// account sums up what has been asked of a listener with one server.
+func (l *live) account(addr netip.AddrPort, protocol, server string) account {
+	v := l.volume(addr)
+	n, sockets := v.requests.Load(), v.sockets.Load()
+	return account{
+		protocol: protocol, connections: v.connections.Load(), requests: n,
+		statuses: map[string]int64{"101": sockets, "200": n - sockets}, served: map[string]int64{server: n},
+	}
 }
 
 // run starts n clients of a kind and returns when each has begun. Each calls beat
@@ -260,6 +271,7 @@ func (l *live) socket(addr netip.AddrPort, secure bool) func(func()) error {
 		}
 		defer c.Close()
 		l.volume(addr).requests.Add(1)
+		l.volume(addr).sockets.Add(1)
 		s, err := wstest.Open(c, "/ws")
 		if err != nil {
 			return err
