@@ -24,6 +24,8 @@ const (
 	openslbBulk  = 18082
 	openslbUDP   = 18083
 	openslbHTTPS = 18084
+
+	openslbLogged = 18085 // at an address of its own, too
 )
 
 // startOpenSLB runs the real binary with a store of its own and sets it up
@@ -49,7 +51,7 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 	}
 	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou",
 		HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.proxy.dial}, Timeout: 30 * time.Second}}, hosts: b.Hosts, certificate: s.certificate}
-	if err := c.balancer(ctx, p, b); err != nil {
+	if err := c.balancers(ctx, p, b); err != nil {
 		return p, fmt.Errorf("set up: %w; the node says: %s", err, p.log)
 	}
 	return p, nil
@@ -61,6 +63,7 @@ type setup struct {
 	hosts  []netip.Addr
 
 	certificate *certificate
+	uploaded    string // its id
 }
 
 func (c *setup) call(ctx context.Context, version, action string, params map[string]string, out any) error {
@@ -76,13 +79,23 @@ func (c *setup) slb(ctx context.Context, action string, params map[string]string
 	return c.call(ctx, "2014-05-15", action, params, out)
 }
 
-// balancer makes one instance with five listeners over both backends and waits
-// until every server is healthy on every listener.
-func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
-	type entry struct {
-		ServerID string `json:"ServerId"`
-		Weight   int
-	}
+// entry is a server of an instance.
+type entry struct {
+	ServerID string `json:"ServerId"`
+	Weight   int
+}
+
+// listener is what is asked of a listener; into is where its address goes.
+type listener struct {
+	kind    string
+	port    int
+	backend uint16
+	into    *netip.AddrPort
+}
+
+// balancers makes an instance with five listeners over both backends, and one
+// that logs requests, and waits until every server is healthy on every listener.
+func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 	var entries []entry
 	for i, h := range c.hosts {
 		id := "i-bench" + strconv.Itoa(i+1)
@@ -91,64 +104,72 @@ func (c *setup) balancer(ctx context.Context, p *proxy, b backendAddrs) error {
 		}
 		entries = append(entries, entry{id, 100})
 	}
-	var made struct {
-		LoadBalancerID string `json:"LoadBalancerId"`
-		Address        netip.Addr
-	}
-	if err := c.slb(ctx, "CreateLoadBalancer", map[string]string{"AddressType": "internet"}, &made); err != nil {
-		return err
-	}
 	var uploaded struct {
 		ServerCertificateID string `json:"ServerCertificateId"`
 	}
 	if err := c.slb(ctx, "UploadServerCertificate", map[string]string{"ServerCertificate": c.certificate.cert, "PrivateKey": c.certificate.key}, &uploaded); err != nil {
 		return err
 	}
-	for _, l := range []struct {
-		kind        string
-		port        int
-		backend     uint16
-		idleTimeout string
-		into        *netip.AddrPort
-	}{
-		{"HTTP", openslbHTTP, b.HTTP, "60", &p.http},
-		{"HTTPS", openslbHTTPS, b.HTTP, "60", &p.https},
-		{"TCP", openslbEcho, b.Echo, "", &p.tcp},
-		{"TCP", openslbBulk, b.Bulk, "", &p.bulk},
-		{"UDP", openslbUDP, b.Echo, "", &p.udp},
-	} {
+	c.uploaded = uploaded.ServerCertificateID
+	if _, err := c.balancer(ctx, entries, []listener{
+		{"HTTP", openslbHTTP, b.HTTP, &p.http},
+		{"HTTPS", openslbHTTPS, b.HTTP, &p.https},
+		{"TCP", openslbEcho, b.Echo, &p.tcp},
+		{"TCP", openslbBulk, b.Bulk, &p.bulk},
+		{"UDP", openslbUDP, b.Echo, &p.udp},
+	}); err != nil {
+		return err
+	}
+	id, err := c.balancer(ctx, entries, []listener{{"HTTP", openslbLogged, b.HTTP, &p.logged}})
+	if err != nil {
+		return err
+	}
+	logs := fmt.Sprintf(`[{"LogProject":"bench","LogStore":"requests","LoadBalancerId":%q}]`, id)
+	return c.slb(ctx, "SetAccessLogsDownloadAttribute", map[string]string{"LogsDownloadAttributes": logs}, nil)
+}
+
+// balancer makes one instance and gives its id.
+func (c *setup) balancer(ctx context.Context, entries []entry, listeners []listener) (id string, err error) {
+	var made struct {
+		LoadBalancerID string `json:"LoadBalancerId"`
+		Address        netip.Addr
+	}
+	if err := c.slb(ctx, "CreateLoadBalancer", map[string]string{"AddressType": "internet"}, &made); err != nil {
+		return "", err
+	}
+	for _, l := range listeners {
 		params := map[string]string{
 			"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port),
 			"BackendServerPort": strconv.Itoa(int(l.backend)), "Bandwidth": "-1",
 		}
-		if l.kind == "HTTPS" {
-			params["ServerCertificateId"], params["TLSCipherPolicy"] = uploaded.ServerCertificateID, "tls_cipher_policy_1_2_strict_with_1_3"
-		}
-		if l.kind == "HTTP" || l.kind == "HTTPS" {
-			params["HealthCheck"], params["StickySession"], params["IdleTimeout"] = "on", "off", l.idleTimeout
-		}
-		if l.kind == "UDP" { // by silence it would take half a minute
+		switch l.kind {
+		case "HTTPS":
+			params["ServerCertificateId"], params["TLSCipherPolicy"] = c.uploaded, "tls_cipher_policy_1_2_strict_with_1_3"
+			fallthrough
+		case "HTTP":
+			params["HealthCheck"], params["StickySession"], params["IdleTimeout"] = "on", "off", "60"
+		case "UDP": // by silence it would take half a minute
 			params["healthCheckReq"], params["healthCheckExp"] = "alive", "alive"
 			params["healthCheckInterval"], params["HealthyThreshold"] = "1", "2"
 		}
 		if err := c.slb(ctx, "CreateLoadBalancer"+l.kind+"Listener", params, nil); err != nil {
-			return err
+			return "", err
 		}
 		start := map[string]string{"LoadBalancerId": made.LoadBalancerID, "ListenerPort": strconv.Itoa(l.port)}
 		if err := c.slb(ctx, "StartLoadBalancerListener", start, nil); err != nil {
-			return err
+			return "", err
 		}
 		*l.into = netip.AddrPortFrom(made.Address, uint16(l.port))
 	}
 	text, err := json.Marshal(entries)
 	if err != nil {
-		return err
+		return "", err
 	}
 	add := map[string]string{"LoadBalancerId": made.LoadBalancerID, "BackendServers": string(text)}
 	if err := c.slb(ctx, "AddBackendServers", add, nil); err != nil {
-		return err
+		return "", err
 	}
-	return c.healthy(ctx, made.LoadBalancerID, 5*len(entries))
+	return made.LoadBalancerID, c.healthy(ctx, made.LoadBalancerID, len(listeners)*len(entries))
 }
 
 // healthy waits until count rows of the health status are normal.

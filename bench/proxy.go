@@ -22,8 +22,9 @@ type proxy struct {
 	cmd     *exec.Cmd
 	log     *logTail
 	// http, https, tcp, bulk and udp are where it takes traffic for the backends of that
-	// kind; an invalid address means that it cannot.
-	http, https, tcp, bulk, udp netip.AddrPort
+	// kind, and logged that for http and logs each request to a file; an invalid
+	// address means that it cannot.
+	http, https, tcp, bulk, udp, logged netip.AddrPort
 	// atRest is the memory before any traffic, in bytes.
 	atRest int64
 }
@@ -229,6 +230,20 @@ http {
 %[5]s        keepalive 128;
         keepalive_requests 1000000;
     }
+    log_format json escape=json '{"time":"$time_iso8601","client_ip":"$remote_addr","client_port":"$remote_port","host":"$host","method":"$request_method",'
+        '"uri":"$request_uri","version":"$server_protocol","status":"$status","in":"$request_length","out":"$bytes_sent","agent":"$http_user_agent",'
+        '"referer":"$http_referer","time_taken":"$request_time","upstream":"$upstream_addr","upstream_status":"$upstream_status","upstream_time":"$upstream_response_time"}';
+    server {
+        listen %[3]s:%[9]d;
+        access_log %[2]s/requests.log json buffer=64k flush=1s;
+        location / {
+            proxy_pass http://web;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }
+    }
     server {
         listen %[3]s:%[4]d;
         listen %[3]s:%[7]d ssl http2;
@@ -264,7 +279,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return nil, err
 	}
 	host := s.net.nginx
-	ports, err := freePorts(s.net.proxy, host, 5)
+	ports, err := freePorts(s.net.proxy, host, 6)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +291,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return out.String()
 	}
 	addr := host
-	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4])}
+	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4]),
+		logged: netip.AddrPortFrom(addr, ports[5])}
 	ready := []netip.AddrPort{p.http, p.https}
 	load, stream := "", ""
 	if module := streamModule(); module != "" {
@@ -290,7 +306,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		load += "user root;\n" // the temporary directory is ours alone
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file)
+	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file, ports[5])
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

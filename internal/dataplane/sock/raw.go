@@ -101,7 +101,7 @@ func Reset(fd int) {
 // Finish ends the stream that is sent and closes the descriptor. Close alone
 // would drop what SendLast left behind if there is something unread.
 func Finish(fd int) {
-	ShutdownWrite(fd)
+	_ = ShutdownWrite(fd) // it fails if the other side has broken off
 	Close(fd)
 }
 
