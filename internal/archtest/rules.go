@@ -29,7 +29,7 @@ type OutsideRule struct {
 // leaves are the helpers at the bottom of the data plane that l4, l7 and their
 // like may use.
 var leaves = []string{
-	"accesslog",
+	"accesslog", "trace",
 	"dataplane/balance", "dataplane/health", "dataplane/sock", "dataplane/acl",
 	"dataplane/limit", "dataplane/tlsconf", "dataplane/proxyproto", "dataplane/transparent",
 }
@@ -51,6 +51,8 @@ var Rules = []Rule{
 	{Package: "handover", Tests: []string{"testutil"}, Why: "messages and descriptors pass between processes whatever they are about"},
 	{Package: "metrics", May: []string{"dataplane/spec"}, Why: "names and labels are read from facts, never from the parts that make them"},
 	{Package: "accesslog", Why: "a line writer needs nothing of ours"},
+	{Package: "trace", Why: "spans are of requests, whoever serves them; those who record need not see how they are sent"},
+	{Package: "trace/otlp", May: []string{"trace"}, Tests: []string{"testutil/collector"}, Why: "a sender of spans needs nothing of ours but spans"},
 	{Package: "console", Why: "the console is a client of the API over HTTP like any other; an import would be a door of its own"},
 
 	{Package: "store/kv", Why: "the small interface under the store must fit any key-value engine"},
@@ -64,7 +66,7 @@ var Rules = []Rule{
 	{Package: "plan", May: []string{"slb", "dataplane/spec"}, Tests: []string{"dataplane"}, Why: "plan is a pure function from one vocabulary to the other"},
 	{Package: "reconcile", May: []string{"store", "plan", "dataplane", "slb", "dataplane/spec"}, Tests: []string{"store/memkv"}, Why: "the loop moves plans from the store to the engine and decides nothing itself"},
 
-	{Package: "dataplane", May: []string{"dataplane/...", "accesslog"}, Why: "the engine obeys spec.Config and knows nothing of the API or of where a configuration is kept"},
+	{Package: "dataplane", May: []string{"dataplane/...", "accesslog", "trace"}, Why: "the engine obeys spec.Config and knows nothing of the API or of where a configuration is kept"},
 	{Package: "dataplane/spec", Why: "plain values shared by both sides must not pull either side in"},
 	{Package: "dataplane/loop", Why: "the loop knows sockets, not protocols"},
 	{Package: "dataplane/balance", May: []string{"dataplane/spec"}, Why: "a leaf helper sees values only"},
@@ -77,7 +79,7 @@ var Rules = []Rule{
 	{Package: "dataplane/transparent", May: []string{"dataplane/spec"}, Tests: []string{"testutil/netns", "testutil"}, Why: "a leaf helper sees values only"},
 	{Package: "dataplane/pool", May: []string{"dataplane/spec", "dataplane/balance", "dataplane/health"}, Why: "a pool picks among servers and does not know who asks"},
 	{Package: "dataplane/l4", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop"), Why: "the engines share pools and leaf helpers but never know each other"},
-	{Package: "dataplane/l7", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop", "dataplane/l7/..."), Tests: []string{"testutil/grpctest", "testutil/wstest"}, Why: "the engines share pools and leaf helpers but never know each other"},
+	{Package: "dataplane/l7", May: with(leaves, "dataplane/spec", "dataplane/pool", "dataplane/loop", "dataplane/l7/..."), Tests: []string{"testutil/grpctest", "testutil/wstest", "testutil/collector", "trace/otlp"}, Why: "the engines share pools and leaf helpers but never know each other"},
 	{Package: "dataplane/l7/h1", Why: "a protocol core turns bytes into events and has no sockets, clocks or pools"},
 	{Package: "dataplane/l7/h2", Why: "a protocol core turns bytes into events and has no sockets, clocks or pools"},
 	{Package: "dataplane/l7/policy", May: with(leaves, "dataplane/spec", "dataplane/pool"), Tests: []string{"dataplane/l7/h1"}, Why: "a decision is the same for every protocol and driver, so that it knows none of them"},
@@ -90,6 +92,7 @@ var Rules = []Rule{
 	{Package: "testutil/netns", Tests: []string{"testutil"}, Why: "namespaces are made for tests of any package"},
 	{Package: "testutil/grpctest", Why: "streams of gRPC are for tests of any package, apart from testutil so that only those who use them build the library"},
 	{Package: "testutil/wstest", Why: "frames of WebSocket are for tests of any package"},
+	{Package: "testutil/collector", Why: "spans are received for tests of any package, and most need not pull in what reads them"},
 
 	{Package: "quickstart", Why: "the story is told through the command line and the public port; an import would be a back door"},
 	{Package: "cmd/openslb", May: []string{"node", "client", "quickstart"}, Tests: everything, Why: "main reads flags and starts a node; logic in main cannot be reused or tested"},
@@ -110,6 +113,7 @@ const nodeWhy = "node knows everybody, so that nobody may know node: only cmd/op
 var Outside = []OutsideRule{
 	{Path: "net/http/httputil", Why: "its ReverseProxy costs 2.5 to 4 times our own driver per request"},
 	{Path: "go.etcd.io", Only: []string{"store/etcdkv"}, Tests: []string{"store", "store/etcdkv"}, Why: "one package knows the store's engine, so that it can be replaced or faked"},
+	{Path: "go.opentelemetry.io", Only: []string{"trace/otlp", "testutil/collector"}, Tests: []string{"dataplane/l7"}, Why: "one package knows how spans are sent; the rest records them without the SDK, which allocates for each"},
 	{Path: "go.uber.org/zap", Only: []string{"store/etcdkv"}, Why: "logs go through log/slog; zap is there because etcd speaks it"},
 	{Path: "github.com/alecthomas/kong", Only: []string{"cmd/openslb"}, Why: "flags end at main"},
 	{Path: "github.com/knadh/koanf", Only: []string{"cmd/openslb", "node"}, Why: "settings are read once, at the top"},
@@ -118,9 +122,9 @@ var Outside = []OutsideRule{
 	{Path: "github.com/rogpeppe/go-internal", Tests: []string{"cmd/openslb"}, Why: "scripts run the binary, and main is where it can be had"},
 	{Path: "github.com/vishvananda", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "routes and rules of the host are changed in one place, which also takes them back"},
 	{Path: "github.com/google/nftables", Only: []string{"dataplane/transparent", "testutil/netns"}, Tests: []string{"dataplane/transparent"}, Why: "packet filters of the host are changed in one place, which also takes them back"},
-	{Path: "google.golang.org/grpc", Only: []string{"store/etcdkv", "testutil/grpctest"}, Tests: []string{"dataplane/l7", "test/system", "test/handover"}, Why: "gRPC is passed on as HTTP/2 like any other; only etcd's errors and the tests speak it"},
-	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "testutil/wstest", "metrics", "quickstart", "cmd/openslb", "bench"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
-	{Path: "testing", Only: []string{"testutil", "testutil/netns", "testutil/grpctest", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
+	{Path: "google.golang.org/grpc", Only: []string{"store/etcdkv", "testutil/grpctest"}, Tests: []string{"trace/otlp", "dataplane/l7", "test/system", "test/handover"}, Why: "gRPC is passed on as HTTP/2 like any other; only etcd's errors and the tests speak it"},
+	{Path: "net/http", Only: []string{"rpc", "client", "node", "console", "testutil", "testutil/wstest", "testutil/collector", "metrics", "quickstart", "cmd/openslb", "bench"}, Tests: everything, Why: "net/http serves API, console and metrics; proxied traffic and probes go through the data plane's own code"},
+	{Path: "testing", Only: []string{"testutil", "testutil/netns", "testutil/grpctest", "testutil/collector", "store/kvtest"}, Tests: everything, Why: "production code must not know that it is tested"},
 	{Path: "log/slog", Only: everything, Why: "the one way to log"},
 	{Path: "log", Tests: everything, Why: "logs go through log/slog"},
 }
