@@ -23,6 +23,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
 	"github.com/openslb/openslb/internal/dataplane/transparent"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // DefaultDrainTimeout is how long the requests on a frontend that was taken
@@ -55,6 +56,8 @@ type Options struct {
 	// AccessLogs writes the logs of requests that frontends ask for. nil: there are
 	// none.
 	AccessLogs *accesslog.Writer
+	// Tracer records the requests of layer 7 as spans. nil: they are not.
+	Tracer *trace.Tracer
 	// HealthLog, if set, is told when a target that frontends use turns abnormal, and
 	// when it is well again; once for each frontend. It may be called from many
 	// goroutines and may take its time.
@@ -115,7 +118,7 @@ func New(o Options) *Engine {
 	}
 	e.checks = health.NewRunner(health.Options{Logger: e.log, MaxConcurrent: o.MaxProbes, Sources: o.ProbeSources})
 	e.engines.log, e.engines.logs, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.AccessLogs, o.Loops, o.Source, o.Secret
-	e.engines.connections = o.ConnectionLog
+	e.engines.connections, e.engines.tracer = o.ConnectionLog, o.Tracer
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()

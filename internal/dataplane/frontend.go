@@ -18,6 +18,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/dataplane/tlsconf"
 	"github.com/openslb/openslb/internal/dataplane/transparent"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // frontend is one listening port at run time.
@@ -71,6 +72,7 @@ type engines struct {
 	logs *accesslog.Writer // of requests; nil: none
 	// connections is for the log of connections; nil: none.
 	connections *accesslog.Writer
+	tracer      *trace.Tracer // nil: none
 	loops       int
 	source      *transparent.Source
 	secret      []byte // of sticky sessions
@@ -170,7 +172,7 @@ func (e *engines) layer7() (*l7.Engine, error) {
 			return nil, err
 		}
 		e.l7 = l7.NewEngine(l7.Options{Logger: e.log, Driver: l7.Loops, Loops: e.loops, Budget: budget,
-			Logs: e.logs, Secret: e.secret, TLS: e.tls.Config, Sockets: e.sockets, Held: &e.held})
+			Logs: e.logs, Tracer: e.tracer, Secret: e.secret, TLS: e.tls.Config, Sockets: e.sockets, Held: &e.held})
 	}
 	return e.l7, nil
 }

@@ -41,6 +41,8 @@ type work struct {
 	resp  h1.Response
 	edits h1.RequestEdits
 	rec   record
+	// outgoing is of the request's trace.
+	outgoing outgoing
 	// began and read are when the first byte of the request and the whole of its
 	// head had come; 0: not yet.
 	began, read int64

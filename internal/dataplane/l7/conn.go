@@ -330,6 +330,7 @@ func (c *conn) answer(a *answer) error {
 	w.rec.answered(a.status, len(w.head)-a.size(), loop.Clock())
 	c.last = true
 	err := c.deliver(w.head)
+	w.rec.whole = err == nil
 	if err == nil && c.began != 0 {
 		c.count.response.took(loop.Clock() - c.began)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // Options of an Engine. The zero value is of use.
@@ -37,6 +38,9 @@ type Options struct {
 	Held *atomic.Bool
 	// Logs writes the access logs; nil: there are none.
 	Logs *accesslog.Writer
+	// Tracer records requests as spans; nil: they are not, and what clients say of
+	// traces is passed on as it came.
+	Tracer *trace.Tracer
 	// TLS makes the settings of an HTTPS frontend. Without it none can be opened.
 	TLS func(spec.Frontend) (*tls.Config, error)
 }

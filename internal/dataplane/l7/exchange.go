@@ -4,6 +4,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/loop"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // exchange handles the request in the buffer. Its body is the bytes behind the
@@ -47,7 +48,9 @@ func (c *conn) handle(up *upload, body int) bool {
 	if len(plan.Headers.OwnNames) > 0 {
 		w.edits.MoreLines = c.front().certLines(plan.Headers)
 	}
+	w.outgoing.edit(&w.edits)
 	w.out = req.AppendHead(w.out[:0], w.in, &w.edits)
+	w.rec.forwards(&plan, len(w.out))
 	if up != nil {
 		w.out = append(w.out, up.first...)
 	} else if body > 0 {
@@ -200,8 +203,15 @@ func (c *conn) beginRecord(length int) {
 		w.began = loop.Clock()
 	}
 	w.rec.begin(w.began, max(w.began, w.read), int64(length))
-	log := c.h.snap.Load().log
-	if log == nil {
+	s := c.h.snap.Load()
+	w.outgoing.own = false
+	if t := c.h.e.options.Tracer; t != nil {
+		w.outgoing.begin(t, s, &w.rec, &w.req, w.in, c.peer)
+		if w.rec.span != nil && c.stream != nil {
+			w.rec.span.Protocol = trace.Keep(w.rec.span.Protocol, http2Version)
+		}
+	}
+	if s.log == nil {
 		return
 	}
 	q := logged{}
@@ -210,7 +220,7 @@ func (c *conn) beginRecord(length int) {
 	if c.stream != nil {
 		q.protocol = http2Version
 	}
-	log.begin(&w.rec, c.peer, &q)
+	s.log.begin(&w.rec, c.peer, &q)
 }
 
 var http2Version = []byte("HTTP/2.0")
@@ -246,7 +256,7 @@ func (c *conn) noteTry(m *member) {
 	if r.n > 0 || r.replied > 0 {
 		now = loop.Clock()
 	}
-	r.try(m.Addr(), now)
+	r.try(m.Addr(), now, c.w.out)
 }
 
 // endRecord ends what is noted of a request. A tunnel has ended it by itself.

@@ -85,7 +85,9 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 	n := len(r.text)
 	r.text = strconv.AppendUint(r.text, uint64(c.peer.Port()), 10)
 	s.editRequest(&r.edits, &plan, r.text[:n], r.text[n:])
+	r.outgoing.edit(&r.edits)
 	x.out = req.AppendHead(x.out[:0], in, &r.edits)
+	x.rec.forwards(&plan, len(x.out))
 	x.out = append(x.out, in[req.Len():]...)
 	x.plan = plan
 	x.replayable = req.Body == h1.NoBody && req.Idempotent(in)
@@ -108,7 +110,7 @@ func (x *loopExchange) try(m *member) {
 	for ; m != nil; m = x.another() {
 		m.Acquire()
 		x.m = m
-		x.rec.try(m.Addr(), x.r.loop.Now())
+		x.rec.try(m.Addr(), x.r.loop.Now(), x.out)
 		if x.connect() {
 			return
 		}
@@ -220,7 +222,7 @@ func (x *loopExchange) lost() {
 		return
 	}
 	x.fresh = true
-	x.rec.try(x.m.Addr(), x.r.loop.Now())
+	x.rec.try(x.m.Addr(), x.r.loop.Now(), x.out)
 	if !x.connect() {
 		x.try(x.another())
 	}
@@ -308,6 +310,7 @@ func (x *loopExchange) mayKeep() bool {
 // complete ends the exchange: the client has taken all of the answer.
 func (x *loopExchange) complete() {
 	c, keep := x.c, x.keep
+	x.rec.whole = true
 	if x.began != 0 {
 		c.port.count.response.took(x.r.loop.Now() - x.began)
 	}
@@ -331,10 +334,14 @@ func (x *loopExchange) beginRecord(req *h1.Request, in []byte) {
 		began, c.began = c.began, 0
 	}
 	x.rec.begin(began, now, int64(len(in)))
-	if log := c.port.h.snap.Load().log; log != nil {
+	s := c.port.h.snap.Load()
+	if t := x.r.e.options.Tracer; t != nil {
+		x.r.outgoing.begin(t, s, &x.rec, req, in, c.peer)
+	}
+	if s.log != nil {
 		var q logged
 		describe(&q, req, in)
-		log.begin(&x.rec, c.peer, &q)
+		s.log.begin(&x.rec, c.peer, &q)
 	}
 }
 

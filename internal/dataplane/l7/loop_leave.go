@@ -85,11 +85,11 @@ func (x *loopExchange) coding(b *block) policy.Coding {
 // handOver has a goroutine go on with the exchange, whose answer's head is in b.
 func (x *loopExchange) handOver(b *block) {
 	r, c, s := x.r, x.c, x.s
-	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, rec: x.rec, minor: x.minor, persistent: x.persistent, began: x.began}
+	t := &handed{plan: x.plan, m: x.m, fd: int(s.fd), b: b, have: x.have, rec: x.rec.moved(), minor: x.minor, persistent: x.persistent, began: x.began}
 	if b == r.block {
 		r.yieldBlock()
 	}
-	x.b, x.m, x.s, x.rec.line = nil, nil, nil, nil
+	x.b, x.m, x.s = nil, nil, nil
 	s.detach()
 	c.x = nil
 	r.freeExchange(x)

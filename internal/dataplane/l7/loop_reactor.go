@@ -93,9 +93,11 @@ type reactor struct {
 	req   h1.Request
 	resp  h1.Response
 	edits h1.RequestEdits
-	head  []byte // scratch for heads towards clients
-	text  []byte // scratch for a client's address
-	peek  [1]byte
+	// outgoing is of the request that is being handled.
+	outgoing outgoing
+	head     []byte // scratch for heads towards clients
+	text     []byte // scratch for a client's address
+	peek     [1]byte
 	// current is the client that a server's event is handled for, in case of a
 	// panic.
 	current *loopClient

@@ -4,14 +4,16 @@ import (
 	"net/netip"
 
 	"github.com/openslb/openslb/internal/dataplane/sock"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // record is what is noted of one request by the driver that serves it, for the
-// access log. The driver
+// access log and for traces. The driver
 //
 //   - begins it when the head of the request has come, or cannot be read,
 //   - calls try for every connection that the request is sent over,
-//   - says what was answered (answered, passed) and how much it sent (out),
+//   - says what was answered (answered, passed) and how much it sent (out), and
+//     whether the client got all of it (whole),
 //   - calls finished once, when the client has all of the answer or none
 //     will come.
 //
@@ -25,6 +27,7 @@ type record struct {
 	status      int   // of the answer; 0: none
 	server      bool  // a server's
 	left        bool  // the client had gone before the answer
+	whole       bool  // the client got all of the answer
 	rtt         uint32
 	n           int
 	tries       [maxConnectTries + 1]try
@@ -33,6 +36,9 @@ type record struct {
 	line []byte      // what of the line is known from the request
 	// hostless: the request names no host, the server's address stands in.
 	hostless bool
+
+	span     *trace.Span // nil: not recorded
+	parentAt int         // where in the head to the server its traceparent stands
 }
 
 // try is one connection that a request was sent over, or was to be.
@@ -54,9 +60,12 @@ func (r *record) shrink() {
 	}
 }
 
-// try notes that the request goes to a server.
-func (r *record) try(addr netip.AddrPort, now int64) {
+// try notes that the request goes to a server, with the given head.
+func (r *record) try(addr netip.AddrPort, now int64, head []byte) {
 	r.endTry(now)
+	if r.span != nil {
+		trace.SetSpan(head[r.parentAt:], r.span.AttemptID(r.n))
+	}
 	if r.n < len(r.tries) {
 		r.tries[r.n] = try{addr: addr, begun: now}
 		r.n++
@@ -95,11 +104,23 @@ func (r *record) look(fd int) {
 	}
 }
 
-// finished ends the record of a request that is over, and writes its line if it
-// is logged. The shard is a number that other callers seldom use.
+// finished ends the record of a request that is over, writes its line if it is
+// logged, and hands its span over if there is one. The shard is a number that
+// other callers seldom use.
 func (r *record) finished(shard uint32, now int64) {
 	if r.log != nil {
 		r.endTry(now)
 		r.log.write(shard, r, now)
 	}
+	if r.span != nil {
+		r.endTry(now)
+		r.finishSpan(now)
+	}
+}
+
+// moved is the record where another driver goes on with the request.
+func (r *record) moved() record {
+	to := *r
+	r.line, r.span = nil, nil
+	return to
 }

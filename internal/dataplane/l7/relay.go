@@ -111,6 +111,7 @@ func (r *relay) finish(err error, reusable *bool) error {
 	}
 	if err == nil {
 		r.c.count.response.took(loop.Clock() - r.c.began)
+		r.c.w.rec.whole = true
 	}
 	return err
 }

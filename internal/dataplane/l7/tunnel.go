@@ -34,8 +34,8 @@ func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
 		c.discard(u)
 		return cutShort
 	}
-	rec := w.rec
-	w.rec.line = nil
+	rec := w.rec.moved()
+	rec.whole = true // whatever comes now has no end of its own
 	putWork(w)
 	c.w = nil
 	defer func() { rec.finished(c.shard, loop.Clock()) }()

@@ -32,6 +32,8 @@ const (
 	SLBID
 	SLBIP
 	TE
+	TraceParent
+	TraceState
 	Trailer
 	TransferEncoding
 	Upgrade
@@ -160,9 +162,15 @@ func lookup(name []byte) ID {
 			if equalFold(name, "set-cookie") {
 				return SetCookie
 			}
+		case 't':
+			if equalFold(name, "tracestate") {
+				return TraceState
+			}
 		}
 	case 11:
 		switch {
+		case equalFold(name, "traceparent"):
+			return TraceParent
 		case equalFold(name, "content-md5"), equalFold(name, "repr-digest"):
 			return Digest
 		}

@@ -16,6 +16,9 @@ type RequestEdits struct {
 	Lines []byte
 	// MoreLines are further lines like Lines.
 	MoreLines []byte
+	// LastLine is a line like Lines that stands at the end of the head, where it
+	// can be found again.
+	LastLine []byte
 	// SrcPort is the value of X-Forwarded-Client-srcport; empty: not sent.
 	SrcPort []byte
 	// CountHops writes the loop marker, one higher than it came.
@@ -105,6 +108,7 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 	case r.Minor == 0:
 		dst = append(dst, "Connection: close\r\n"...)
 	}
+	dst = append(dst, e.LastLine...)
 	return append(dst, "\r\n"...)
 }
 

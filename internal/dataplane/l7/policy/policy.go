@@ -47,6 +47,7 @@ type Plan struct {
 
 	// For Forward.
 
+	Rule    string // ID of the rule that the request is for; empty: none
 	Pool    *pool.Pool
 	Key     uint64 // for Pool.Pick
 	Timeout time.Duration
@@ -116,6 +117,7 @@ type Snapshot struct {
 
 // target is where requests may go.
 type target struct {
+	rule   string     // its ID; empty: the frontend's own
 	pool   *pool.Pool // nil: nowhere
 	sticky *sticky    // nil: sessions are not kept
 }
@@ -145,6 +147,7 @@ func NewKeyedSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*po
 				return &target{}
 			}
 			t := to(rules[i], s.options.Rules[i].Sticky)
+			t.rule = s.options.Rules[i].ID
 			return &t
 		})
 	}
@@ -229,6 +232,7 @@ func (s *Snapshot) Decide(v *View) Plan {
 	}
 	plan := Plan{
 		Action:  Forward,
+		Rule:    to.rule,
 		Pool:    to.pool,
 		Key:     v.PeerKey,
 		Timeout: s.options.RequestTimeout,
