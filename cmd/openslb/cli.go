@@ -76,6 +76,7 @@ func newParserFor(grammar *cli, s streams) (*kong.Kong, error) {
 			"internetpool": node.DefaultInternetPool,
 			"intranetpool": node.DefaultIntranetPool,
 			"quotas":       node.QuotaHelp(),
+			"traceservice": node.DefaultTraceService,
 			"handover":     node.DefaultHandoverTimeout.String(),
 		},
 		kong.PostBuild(serveEnvironment),

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		IntranetPool: []netip.Prefix{netip.MustParsePrefix("127.1.128.0/17")},
 		SourceMode:   "proxy", DrainTimeout: 10 * time.Second, LogFormat: "auto", LogLevel: "info",
 		HandoverTimeout: 30 * time.Second, HandoverDrain: time.Hour,
-		LogFileSize: 100, LogFilePeriod: 24 * time.Hour, LogFileKeep: 7 * 24 * time.Hour, LogFileCount: 100,
+		LogFileSize: 100, LogFilePeriod: 24 * time.Hour, LogFileKeep: 7 * 24 * time.Hour, LogFileCount: 100, TraceRatio: 1, TraceService: "openslb",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -24,7 +24,7 @@ type nodeFacts struct {
 	ConnectionBudget                  uint64
 	DescriptorsInUse, DescriptorLimit int
 	DescriptorShortages               uint64
-	SourceAddress, AccessLog          struct{ Mode, Reason string }
+	SourceAddress, AccessLog, Tracing struct{ Mode, Reason string }
 }
 
 func (c *nodeCmd) Run(ctx context.Context, s streams) error {
@@ -50,6 +50,7 @@ func (c *nodeCmd) Run(ctx context.Context, s streams) error {
 		{"descriptors", fmt.Sprintf("%d in use of %d, %d refused", f.DescriptorsInUse, f.DescriptorLimit, f.DescriptorShortages)},
 		{"source address", f.SourceAddress.Mode + ": " + f.SourceAddress.Reason},
 		{"access log", f.AccessLog.Mode + ": " + f.AccessLog.Reason},
+		{"tracing", f.Tracing.Mode + ": " + f.Tracing.Reason},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
 	}

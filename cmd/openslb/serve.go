@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -48,6 +49,10 @@ type serveCmd struct {
 	LogFileKeep   time.Duration `help:"How long files that were put aside are kept." default:"168h"`
 	LogFileCount  int           `help:"How many files that were put aside are kept of one log." default:"100"`
 
+	TraceEndpoint string  `help:"URL of an OpenTelemetry receiver that requests of HTTP and HTTPS listeners are recorded for as spans: http or https (/v1/traces without a path), grpc or grpcs. Off when not given." placeholder:"URL"`
+	TraceRatio    float64 `help:"Share of the traces that begin here to be recorded, 0 to 1; those that come with a request are if its sender records them." default:"1"`
+	TraceService  string  `help:"Name of the service that the spans are from." default:"${traceservice}"`
+
 	LogFormat string `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
 	LogLevel  string `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
 
@@ -80,7 +85,13 @@ func (c *serveCmd) BeforeResolve(ctx *kong.Context) error {
 }
 
 // Validate implements kong's check of a command.
-func (c *serveCmd) Validate() error { return node.CheckQuotas(c.allQuotas()) }
+func (c *serveCmd) Validate() error {
+	return errors.Join(node.CheckQuotas(c.allQuotas()), c.tracing().Check())
+}
+
+func (c *serveCmd) tracing() node.Tracing {
+	return node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Service: c.TraceService}
+}
 
 // allQuotas are the quotas of the configuration file under those of the command
 // line and the environment, which change the ones they name.
@@ -113,6 +124,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		Logs: node.LogFiles{
 			AccessDir: c.AccessLogDir, Connections: c.ConnectionLog, MaxSize: c.LogFileSize << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
 		},
+		Trace:   c.tracing(),
 		Version: version(), Logger: logger,
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ type describeNodeResult struct {
 	Revision            int64   `out:"Revision"`
 	SourceAddress       modeOut `out:"SourceAddress"`
 	StartTime           string  `out:"StartTime"`
+	Tracing             modeOut `out:"Tracing"`
 	// Uptime is in seconds.
 	Uptime  int64  `out:"Uptime"`
 	Version string `out:"Version"`
@@ -46,7 +47,7 @@ func (s *Server) describeNode(context.Context, *rpc.NoParams) (*describeNodeResu
 	r.Version, r.StartTime, r.Uptime = f.Version, timeText(f.StartedAt), int64(s.now().Sub(f.StartedAt).Seconds())
 	r.Revision, r.EventLoops, r.ConnectionBudget = f.Revision, f.Loops, f.ConnectionBudget
 	r.DescriptorsInUse, r.DescriptorLimit, r.DescriptorShortages = f.DescriptorsInUse, f.DescriptorLimit, f.DescriptorShortages
-	r.SourceAddress, r.AccessLog = modeOut(f.SourceAddress), modeOut(f.AccessLog)
+	r.SourceAddress, r.AccessLog, r.Tracing = modeOut(f.SourceAddress), modeOut(f.AccessLog), modeOut(f.Tracing)
 	return r, nil
 }
 

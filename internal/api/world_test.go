@@ -116,7 +116,8 @@ func (f *fakeFacts) ServerHealth(slb.LoadBalancerID) []slb.ServerHealth { return
 
 func (f *fakeFacts) Node() slb.NodeFacts {
 	return slb.NodeFacts{Version: "1.2.3", StartedAt: (&fakeClock{}).Now().Add(-90 * time.Second), Revision: 7, ConnectionBudget: 1000, DescriptorsInUse: 5,
-		DescriptorLimit: 900, DescriptorShortages: 3, Loops: 2, SourceAddress: slb.Mode{Mode: "proxy", Reason: "no rights"}, AccessLog: slb.Mode{Mode: "off", Reason: "not asked for"}}
+		DescriptorLimit: 900, DescriptorShortages: 3, Loops: 2, SourceAddress: slb.Mode{Mode: "proxy", Reason: "no rights"}, AccessLog: slb.Mode{Mode: "off", Reason: "not asked for"},
+		Tracing: slb.Mode{Mode: "on", Reason: "asked for"}}
 }
 
 // Metrics are some of the figures that a node has.

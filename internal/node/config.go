@@ -67,6 +67,8 @@ type Config struct {
 	ProbeSources []netip.Addr
 	// Logs are the settings of the logs of traffic.
 	Logs LogFiles
+	// Trace has requests recorded as spans.
+	Trace Tracing
 	// Version is what the node calls itself. Empty: "devel".
 	Version string
 	// Logger takes the log. Nil: nothing is logged.

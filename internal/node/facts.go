@@ -27,6 +27,7 @@ func (f facts) Node() slb.NodeFacts {
 		Loops:         e.Loops,
 		SourceAddress: f.n.sourceAddress(),
 		AccessLog:     f.n.accessLog(),
+		Tracing:       f.n.tracing(),
 	}
 }
 

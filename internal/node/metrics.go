@@ -76,6 +76,9 @@ func (n *Node) registry() *prometheus.Registry {
 		registerLogMetrics(r, "connection", n.connectionLog)
 	}
 	registerLogMetrics(r, "audit", n.auditLog)
+	if n.tracer != nil {
+		registerTraceMetrics(r, n.tracer)
+	}
 	r.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "openslb_connection_budget", Help: "Proxied connections that the limit of open files has room for."},
 		func() float64 { return float64(n.budget) },

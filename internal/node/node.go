@@ -21,6 +21,7 @@ import (
 	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/store"
 	"github.com/openslb/openslb/internal/store/kv"
+	"github.com/openslb/openslb/internal/trace"
 )
 
 // Node is a running node. Its methods are safe for concurrent use.
@@ -42,6 +43,7 @@ type Node struct {
 	accessLogs    *accesslog.Writer
 	connectionLog *accesslog.Writer // nil: off
 	auditLog      *accesslog.Writer
+	tracer        *trace.Tracer // nil: off
 	engine        *dataplane.Engine
 	history       *metrics.History
 	startedAt     time.Time
@@ -103,6 +105,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"seal key", &n.below, n.openSealer},
 		{"inheritance", &n.below, n.inherit},
 		{"logs", &n.below, n.openLogs},
+		{"tracing", &n.below, n.openTracing},
 		{"data plane", &n.below, n.startEngine},
 		{"store", &n.brain, n.openStore},
 		{"keys", &n.brain, n.openKeys},

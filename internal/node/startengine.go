@@ -12,7 +12,7 @@ import (
 
 // startEngine starts the data plane, without any balancer.
 func (n *Node) startEngine(context.Context) error {
-	o := dataplane.Options{Logger: n.log.With("part", "dataplane"), Source: n.source, ProbeSources: n.cfg.ProbeSources, AccessLogs: n.accessLogs, ConnectionLog: n.connectionLog, HealthLog: n.healthLog(),
+	o := dataplane.Options{Logger: n.log.With("part", "dataplane"), Source: n.source, ProbeSources: n.cfg.ProbeSources, AccessLogs: n.accessLogs, ConnectionLog: n.connectionLog, HealthLog: n.healthLog(), Tracer: n.tracer,
 		Secret: n.sealer.Derive("session cookies"), Unseal: n.unseal}
 	if n.old != nil {
 		o.Estate, o.FDs, n.old.fds = n.old.estate, n.old.fds, nil

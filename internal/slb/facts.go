@@ -21,9 +21,9 @@ type NodeFacts struct {
 	DescriptorShortages               uint64
 	// Loops is the number of event loops of each layer.
 	Loops int
-	// SourceAddress is whose address servers see, and AccessLog whether requests
-	// are logged.
-	SourceAddress, AccessLog Mode
+	// SourceAddress is whose address servers see, AccessLog whether requests are
+	// logged, and Tracing whether they are recorded as spans.
+	SourceAddress, AccessLog, Tracing Mode
 }
 
 // Mode is how something is done, and why so.
