@@ -51,24 +51,6 @@ func (t *front[P]) each(fn func(P)) {
 	}
 }
 
-// hold stops accepting.
-func (p *port) hold() {
-	p.worker.loop.Disarm(&p.pause)
-	p.worker.loop.Detach(p.handle)
-	p.handle = 0
-}
-
-// leave closes the listening socket.
-func (p *port) leave() {
-	if p.fd < 0 {
-		return
-	}
-	p.hold()
-	sock.Close(p.fd)
-	p.fd = -1
-	p.worker.engine.budget.Give(1)
-}
-
 // hold stops receiving, from clients and from servers.
 func (p *udpPort) hold() {
 	if d := p.worker.udp; d != nil && d.of == p {

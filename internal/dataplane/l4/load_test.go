@@ -183,7 +183,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	close(release)
 	var turns, later int64
 	e.workers[0].loop.Do(func() { turns = e.workers[0].loop.Turn() })
-	time.Sleep(2 * acceptPause)
+	time.Sleep(100 * time.Millisecond) // two rests
 	e.workers[0].loop.Do(func() { later = e.workers[0].loop.Turn() })
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

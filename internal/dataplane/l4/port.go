@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/loop"
@@ -12,28 +11,18 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-const (
-	// acceptMost is how many connections are accepted before others get a turn.
-	acceptMost = 64
-	// acceptPause is how long accepting rests when descriptors have run out.
-	acceptPause = 50 * time.Millisecond
-	// closeMost is how many connections are reset before others get a turn.
-	closeMost = 256
-)
+// closeMost is how many connections are reset before others get a turn.
+const closeMost = 256
 
 // port is a frontend's part on one loop: its listening socket, its connections
 // and its counters. Only the counters may be read elsewhere.
 type port struct {
-	tcp    *TCP
-	worker *worker
-	fd     int // -1: closed
-	handle loop.Handle
-	pause  loop.Timer
+	tcp      *TCP
+	worker   *worker
+	listener loop.Listener
 	// draining goes off when connections of a server that left are due.
 	draining loop.Timer
 	in, out  queue // who waits for bandwidth, from clients and to them
-	batch    int   // how many connections to accept at one event
-	turn     int64 // of the loop, when connections were last accepted
 	conns    *conn // list of all
 	fresh    *conn // being begun, for the case of a panic
 
@@ -55,8 +44,8 @@ type port struct {
 }
 
 func newPort(t *TCP, w *worker, fd int) *port {
-	p := &port{tcp: t, worker: w, fd: fd, batch: 1}
-	p.pause.Expirer = resume{p}
+	p := &port{tcp: t, worker: w}
+	p.listener.Init(w.loop, fd, p)
 	p.draining.Expirer = drained{p}
 	p.in.init(p, t.limit.In.Part(len(t.fds)))
 	p.out.init(p, t.limit.Out.Part(len(t.fds)))
@@ -65,34 +54,17 @@ func newPort(t *TCP, w *worker, fd int) *port {
 
 func (p *port) on() *worker { return p.worker }
 
-// open begins to accept.
-func (p *port) open() (err error) {
-	p.handle, err = p.worker.loop.Register(p.fd, loop.Readable|loop.Repeat, p)
-	return err
-}
+func (p *port) open() error { return p.listener.Open() }
+func (p *port) hold()       { p.listener.Hold() }
+func (p *port) leave()      { p.listener.Close() }
 
-// Ready accepts connections. While the socket is ready in turn after turn the
-// batches grow; otherwise one accept is enough and saves the one that would find
-// nothing.
-func (p *port) Ready(loop.Events) {
-	turn := p.worker.loop.Turn()
-	if turn == p.turn+1 {
-		p.batch = min(2*p.batch, acceptMost)
-	} else {
-		p.batch = 1
+// Take accepts a connection.
+func (p *port) Take(fd int) syscall.Errno {
+	client, remote, errno := sock.Accept(fd)
+	if errno == 0 {
+		p.begin(client, remote)
 	}
-	p.turn = turn
-	for range p.batch {
-		fd, remote, errno := sock.Accept(p.fd)
-		if errno != 0 {
-			p.turn = 0
-			if errno != syscall.EAGAIN {
-				p.rest(errno)
-			}
-			return
-		}
-		p.begin(fd, remote)
-	}
+	return errno
 }
 
 // Abort is called if beginning a connection panicked; accepting goes on.
@@ -103,15 +75,11 @@ func (p *port) Abort() {
 	}
 }
 
-// rest stops accepting for a moment: descriptors or memory ran out, and the
-// connections that wait would wake the loop without end.
-func (p *port) rest(errno syscall.Errno) {
+// Short tells that connections have to wait.
+func (p *port) Short(errno syscall.Errno) {
 	if p.tcp.engine.shortage.allow() {
 		p.tcp.engine.log.Error("cannot accept connections; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
 			"listener", p.tcp.addr.String(), "error", errno)
-	}
-	if p.worker.loop.Modify(p.handle, loop.Repeat) == nil {
-		p.worker.loop.Arm(&p.pause, acceptPause)
 	}
 }
 
@@ -123,15 +91,6 @@ func (p *port) noRoom(errno syscall.Errno) {
 	if e := p.worker.engine; e.shortage.allow() {
 		e.log.Error("connection refused: no room for more; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
 			"listener", p.tcp.addr.String(), "limit", e.budget.System(), "connections", e.Connections(), "error", errno)
-	}
-}
-
-// resume ends a rest.
-type resume struct{ p *port }
-
-func (r resume) Expired() {
-	if r.p.fd >= 0 {
-		_ = r.p.worker.loop.Modify(r.p.handle, loop.Readable|loop.Repeat)
 	}
 }
 

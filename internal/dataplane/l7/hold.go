@@ -3,7 +3,6 @@ package l7
 import (
 	"slices"
 
-	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
@@ -68,11 +67,4 @@ func (h *HTTP) openPorts() error {
 		}
 	}
 	return nil
-}
-
-// hold stops accepting.
-func (p *loopPort) hold() {
-	p.r.loop.Disarm(&p.pause)
-	p.r.loop.Detach(p.handle)
-	p.handle = loop.Handle(0)
 }

@@ -4,19 +4,11 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/balance"
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
-)
-
-const (
-	// acceptMost is how many connections are accepted before others get a turn.
-	acceptMost = 64
-	// acceptPause is how long accepting rests when descriptors have run out.
-	acceptPause = 50 * time.Millisecond
 )
 
 // loopPort is a frontend's part on one loop: its listening socket and its
@@ -26,46 +18,28 @@ type loopPort struct {
 	r       *reactor
 	count   *counters
 	shard   uint32
-	fd      int // -1: closed
-	handle  loop.Handle
-	pause   loop.Timer
-	batch   int         // how many connections to accept at one event
-	turn    int64       // of the loop, when connections were last accepted
+	listen  loop.Listener
 	in, out loopQueue   // who waits for bandwidth, from clients and to them
 	clients *loopClient // list of all
 	fresh   *loopClient // being begun, for the case of a panic
 }
 
-// open begins to accept.
-func (p *loopPort) open() (err error) {
-	p.batch = 1
-	p.pause.Expirer = loopResume{p}
-	p.handle, err = p.r.loop.Register(p.fd, loop.Readable|loop.Repeat, p)
-	return err
+func (p *loopPort) open() error { return p.listen.Open() }
+func (p *loopPort) hold()       { p.listen.Hold() }
+func (p *loopPort) close()      { p.listen.Close() }
+
+// Take accepts a connection.
+func (p *loopPort) Take(fd int) syscall.Errno {
+	client, remote, errno := sock.Accept(fd)
+	if errno == 0 {
+		p.begin(client, remote)
+	}
+	return errno
 }
 
-// Ready accepts connections. While the socket is ready in turn after turn the
-// batches grow; otherwise one accept is enough and saves the one that would find
-// nothing.
-func (p *loopPort) Ready(loop.Events) {
-	turn := p.r.loop.Turn()
-	if turn == p.turn+1 {
-		p.batch = min(2*p.batch, acceptMost)
-	} else {
-		p.batch = 1
-	}
-	p.turn = turn
-	for range p.batch {
-		fd, remote, errno := sock.Accept(p.fd)
-		if errno != 0 {
-			p.turn = 0
-			if errno != syscall.EAGAIN {
-				p.rest(errno)
-			}
-			return
-		}
-		p.begin(fd, remote)
-	}
+// Short tells that connections have to wait.
+func (p *loopPort) Short(errno syscall.Errno) {
+	p.h.e.log.Warn("accepting HTTP connections", "address", p.h.addr, "error", errno)
 }
 
 // Abort is called if beginning a connection panicked; accepting goes on.
@@ -73,24 +47,6 @@ func (p *loopPort) Abort() {
 	if c := p.fresh; c != nil {
 		p.fresh = nil
 		c.abort()
-	}
-}
-
-// rest stops accepting for a moment: descriptors or memory ran out, and the
-// connections that wait would wake the loop without end.
-func (p *loopPort) rest(errno syscall.Errno) {
-	p.h.e.log.Warn("accepting HTTP connections", "address", p.h.addr, "error", errno)
-	if p.r.loop.Modify(p.handle, loop.Repeat) == nil {
-		p.r.loop.Arm(&p.pause, acceptPause)
-	}
-}
-
-// loopResume ends a rest.
-type loopResume struct{ p *loopPort }
-
-func (r loopResume) Expired() {
-	if r.p.fd >= 0 {
-		_ = r.p.r.loop.Modify(r.p.handle, loop.Readable|loop.Repeat)
 	}
 }
 
@@ -120,16 +76,6 @@ func (p *loopPort) begin(fd int, remote netip.AddrPort) {
 	p.fresh = c
 	c.run()
 	p.fresh = nil
-}
-
-// close stops accepting.
-func (p *loopPort) close() {
-	if p.fd >= 0 {
-		p.hold()
-		sock.Close(p.fd)
-		p.fd = -1
-		p.r.loop.Budget.Give(1)
-	}
 }
 
 // interruptIdle ends the connections that are between requests.
@@ -170,7 +116,8 @@ func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort, limits *limit.Fron
 	parts := len(group.FDs)
 	h.bounds.init(limits, parts)
 	for i, fd := range group.FDs {
-		p := &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], shard: uint32(i), fd: fd}
+		p := &loopPort{h: h, r: all[i%len(all)], count: &h.shards[i%counterShards], shard: uint32(i)}
+		p.listen.Init(p.r.loop, fd, p)
 		p.in.init(p.r, h.limits.In.Part(parts+1))
 		p.out.init(p.r, h.limits.Out.Part(parts+1))
 		h.ports = append(h.ports, p)
