@@ -90,7 +90,7 @@ func (c *conn) asked() h1.Asked {
 
 // readHead reads until w.resp is complete, passing on interim answers. The
 // block holds n bytes from headRoom on; at is where the final head begins.
-func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, have int, result outcome) {
+func (c *conn) readHead(u *upstream, b *block, n int, up *upload) (at, have int, result outcome) {
 	w := c.w
 	asked := c.asked()
 	at, have = headRoom, n
@@ -113,6 +113,9 @@ func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, ha
 					return at, have, cutShort
 				}
 				c.h.out.Take(len(w.head))
+			}
+			if up != nil && w.resp.Status == 100 {
+				up.told.Store(true)
 			}
 			at, have = at+w.resp.Len(), have-w.resp.Len()
 			w.resp.Reset()
@@ -144,7 +147,7 @@ func (c *conn) readHead(u *upstream, b *block, n int, plan *policy.Plan) (at, ha
 // lost, nothing of a final answer had come.
 func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *upload) outcome {
 	w := c.w
-	at, have, result := c.readHead(u, b, n, plan)
+	at, have, result := c.readHead(u, b, n, up)
 	if result != delivered {
 		putBlock(b)
 		c.stopUpload(u, up)
@@ -170,6 +173,9 @@ func (c *conn) passHead(u *upstream, b *block, at, have int, plan *policy.Plan, 
 	resp := &w.resp
 	r := relay{body: body{framing: resp.Body, left: resp.BodyLength}, c: c, u: u, timeout: plan.Timeout}
 	uploaded := up == nil || up.settle()
+	if !uploaded {
+		up.talks.Store(true)
+	}
 	keep := c.mayKeep() && uploaded
 	edits := h1.ResponseEdits{Lines: *c.h.e.stamp.Load()}
 	coding := c.h.snap.Load().coding(resp, b[at:at+have], c.asked(), c.gzip)

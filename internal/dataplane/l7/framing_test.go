@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -209,6 +210,35 @@ func TestInterim(t *testing.T) {
 	c.want(200, "hello")
 }
 
+// TestExpectNothing: a server that never asks for the body is the one that is
+// silent, and not the client that waits for its word.
+func TestExpectNothing(t *testing.T) {
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		head, err := readHead(br)
+		if err == nil && strings.Contains(head, "/asks ") {
+			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		io.Copy(io.Discard, br)
+	})
+	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 300 * time.Millisecond}, target(b))
+	for _, row := range []struct {
+		path, body string
+		status     int
+	}{{"/silent", "", 504}, {"/silent", "h", 408}, {"/asks", "", 408}} {
+		c := p.dial()
+		c.send("PUT " + row.path + " HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n" + row.body)
+		if row.path == "/asks" {
+			if head, err := readHead(c.br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 100 ") {
+				t.Errorf("got %q, %v", head, err)
+			}
+		}
+		c.want(row.status, "*")
+	}
+	if n := p.Facts().SlowBodies; n != 2 {
+		t.Errorf("%d counted", n)
+	}
+}
+
 // TestEarlyAnswer has a server that refuses a body without reading it.
 func TestEarlyAnswer(t *testing.T) {
 	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
@@ -244,13 +274,15 @@ func TestStreaming(t *testing.T) {
 		io.WriteString(c, "0\r\n\r\n")
 		br.ReadString('\n')
 	})
-	p := newProxy(t, spec.HTTPOptions{}, target(b))
+	// At a pace that would be too slow for a body.
+	p := hasty(func(w *waits) { w.slow = 200 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
 	c := p.dial()
 	c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 	if _, err := readHead(c.br); err != nil {
 		t.Fatal(err)
 	}
-	for range 5 {
+	for range 6 {
+		time.Sleep(50 * time.Millisecond)
 		c.send("4\r\nping\r\n")
 		l, _ := c.br.ReadString('\n')
 		data, err := c.br.ReadString('\n')

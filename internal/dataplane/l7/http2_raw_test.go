@@ -48,12 +48,31 @@ func (p *proxy) dialHTTP2(settings ...http2.Setting) *http2Raw {
 
 func (r *http2Raw) head(id uint32, end bool, fields ...string) {
 	r.t.Helper()
+	r.ask(id, end, "GET", "a", "/", fields...)
+}
+
+// ask is head for other requests.
+func (r *http2Raw) ask(id uint32, end bool, method, authority, path string, fields ...string) {
+	r.t.Helper()
+	r.fields(id, end, append([]string{":method", method, ":scheme", "https", ":authority", authority, ":path", path}, fields...)...)
+}
+
+// fields sends a head, or trailers, of names and values in turn.
+func (r *http2Raw) fields(id uint32, end bool, fields ...string) {
+	r.t.Helper()
 	r.code.Reset()
-	fields = append([]string{":method", "GET", ":scheme", "https", ":authority", "a", ":path", "/"}, fields...)
 	for i := 0; i < len(fields); i += 2 {
 		r.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
-	if err := r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: r.code.Bytes(), EndStream: end, EndHeaders: true}); err != nil {
+	const most = 16 << 10
+	p := r.code.Bytes()
+	n := min(len(p), most)
+	err := r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p[:n], EndStream: end, EndHeaders: n == len(p)})
+	for p = p[n:]; err == nil && len(p) > 0; p = p[n:] {
+		n = min(len(p), most)
+		err = r.fr.WriteContinuation(id, n == len(p), p[:n])
+	}
+	if err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -13,78 +13,6 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-// watched is what a client has got so far.
-type watched struct {
-	mu      sync.Mutex // guards the rest
-	started bool
-	closed  bool
-	body    map[uint32]int
-	status  map[uint32]string
-	ended   map[uint32]bool
-	reset   map[uint32]http2.ErrCode
-	goAway  *http2.ErrCode
-}
-
-// watch reads in the background from now on, and asks fn every few milliseconds
-// until it is true.
-func (r *http2Raw) watch(what string, fn func(w *watched) bool) {
-	r.t.Helper()
-	w := &r.seen
-	if !w.started {
-		w.started = true
-		w.body, w.status, w.ended, w.reset = map[uint32]int{}, map[uint32]string{}, map[uint32]bool{}, map[uint32]http2.ErrCode{}
-		done := make(chan struct{})
-		r.t.Cleanup(func() { r.conn.Close(); <-done })
-		go func() {
-			defer close(done)
-			for {
-				f, err := r.fr.ReadFrame()
-				w.note(f, err)
-				if err != nil {
-					return
-				}
-			}
-		}()
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		w.mu.Lock()
-		over, closed := fn(w), w.closed
-		w.mu.Unlock()
-		if over {
-			return
-		}
-		if closed || time.Now().After(end) {
-			r.t.Fatalf("waiting for %s: closed %v, bodies %v, statuses %v, ended %v, reset %v", what, closed, w.body, w.status, w.ended, w.reset)
-		}
-	}
-}
-
-func (w *watched) note(f http2.Frame, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err != nil {
-		w.closed = true
-		return
-	}
-	id := f.Header().StreamID
-	switch f := f.(type) {
-	case *http2.DataFrame:
-		w.body[id] += len(f.Data())
-	case *http2.MetaHeadersFrame:
-		if status := f.PseudoValue("status"); status != "" {
-			w.status[id] = status
-		}
-	case *http2.RSTStreamFrame:
-		w.reset[id] = f.ErrCode
-	case *http2.GoAwayFrame:
-		code := f.ErrCode
-		w.goAway = &code
-	}
-	if t := f.Header().Type; f.Header().Flags.Has(http2.FlagDataEndStream) && (t == http2.FrameData || t == http2.FrameHeaders) {
-		w.ended[id] = true
-	}
-}
-
 // TestHTTP2SlowHead: what begins must come whole in time, and ends the connection
 // otherwise, whatever else is said on it meanwhile.
 func TestHTTP2SlowHead(t *testing.T) {
@@ -228,8 +156,8 @@ func TestHTTP2SlowBody(t *testing.T) {
 	}
 	r.fr.WriteData(3, true, nil)
 	r.watch("the other's answer", func(w *watched) bool { return w.ended[3] })
-	if w := &r.seen; w.status[1] != "408" || w.reset[1] != http2.ErrCodeNo || w.status[3] != "200" || w.body[3] != len(fmt.Sprint(sent)) {
-		t.Errorf("statuses %v, reset %v, bodies %v", w.status, w.reset, w.body)
+	if w := &r.seen; w.value(1, ":status") != "408" || w.reset[1] != http2.ErrCodeNo || w.value(3, ":status") != "200" || w.body[3] != len(fmt.Sprint(sent)) {
+		t.Errorf("heads %v, reset %v, bodies %v", w.heads, w.reset, w.body)
 	}
 	if f := p.Facts(); f.SlowBodies != 1 || f.SlowHeads+f.SlowReads != 0 {
 		t.Errorf("counted %+v", f)

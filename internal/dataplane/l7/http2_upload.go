@@ -67,7 +67,7 @@ func (q *blockQueue) free() {
 // own.
 func newStreamUpload(st *stream) *upload {
 	req := &st.w.req
-	return &upload{c: &st.conn, st: st, raw: st.h.snap.Load().toHTTP2(), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{}), stop: make(chan struct{})}
+	return &upload{c: &st.conn, st: st, expects: req.Expect100, raw: st.h.snap.Load().toHTTP2(), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{}), stop: make(chan struct{})}
 }
 
 // runStream moves the body of a stream until its end.
@@ -166,7 +166,7 @@ func (up *upload) next(timer *time.Timer) (*block, int, uint32) {
 				timer.Reset(up.timeout)
 				continue
 			}
-			return nil, 0, uploadTooSlow
+			return nil, 0, up.tooSlow()
 		}
 	}
 }

@@ -317,7 +317,7 @@ func (c *conn) askHTTP2(u *upstream, kept bool, plan *policy.Plan, up *upload) o
 	result := lost
 	b := getBlock()
 	if err == nil {
-		n, result = c.readHTTP2Head(h, b)
+		n, result = c.readHTTP2Head(h, b, up)
 	} else if isTimeout(err) {
 		result = silent
 	}
@@ -351,7 +351,7 @@ func (st *stream) giveUp(h *http2Upstream) bool {
 }
 
 // readHTTP2Head is readHead.
-func (c *conn) readHTTP2Head(h *http2Upstream, b *block) (n int, result outcome) {
+func (c *conn) readHTTP2Head(h *http2Upstream, b *block, up *upload) (n int, result outcome) {
 	w := c.w
 	for interim := 0; ; interim++ {
 		n, result = h.takeHead(b)
@@ -378,6 +378,9 @@ func (c *conn) readHTTP2Head(h *http2Upstream, b *block) (n int, result outcome)
 			w.head = w.resp.AppendHead(w.head[:0], b[headRoom:headRoom+n], &h1.ResponseEdits{})
 			if c.deliver(w.head) != nil {
 				return n, cutShort
+			}
+			if up != nil && w.resp.Status == 100 {
+				up.told.Store(true)
 			}
 		}
 	}

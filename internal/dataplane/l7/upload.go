@@ -35,7 +35,10 @@ type upload struct {
 	finished int64         // when the last of them had come
 
 	started bool
-	pace    pace // of the client
+	pace    pace        // of the client
+	expects bool        // the client waits for 100 Continue
+	told    atomic.Bool // it need not any more
+	talks   atomic.Bool // the server's answer has begun
 	state   atomic.Uint32
 	done    chan struct{}
 }
@@ -49,13 +52,14 @@ const (
 	uploadTooSlow
 	uploadGone     // the client broke off
 	uploadRejected // the server took no more: its answer decides
+	uploadUnasked  // the server did not say 100 Continue
 	uploadStopped
 )
 
 // newUpload frames the part of the body that is in the buffer.
 func newUpload(c *conn) *upload {
 	req := &c.w.req
-	up := &upload{c: c, raw: c.h.snap.Load().toHTTP2(), stop: make(chan struct{}), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
+	up := &upload{c: c, expects: req.Expect100, raw: c.h.snap.Load().toHTTP2(), stop: make(chan struct{}), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
 	have := c.w.in[req.Len():]
 	if !up.chunks {
 		up.first = have
@@ -172,7 +176,7 @@ func (up *upload) run() {
 		if err != nil {
 			switch {
 			case up.c.rtimer.isFired():
-				up.end(uploadTooSlow)
+				up.end(up.tooSlow())
 			case isTimeout(err):
 				up.end(uploadStopped)
 			default:
@@ -223,10 +227,19 @@ func (up *upload) run() {
 }
 
 // keepsPace reports whether the client is quick enough, after n bytes for which
-// it was waited. What a server is asked by HTTP/2 may be a stream of
-// messages, which come when there is something to say.
+// it was waited. Where the two sides talk with each other, and where a server is asked by
+// HTTP/2, it may be messages, which come when there is something to say.
 func (up *upload) keepsPace(waited int64, n int) bool {
-	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.raw
+	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.raw || up.talks.Load()
+}
+
+// tooSlow is the state when nothing has come in time: it is the server's fault if
+// the client was to wait for its word.
+func (up *upload) tooSlow() uint32 {
+	if up.expects && up.used == 0 && up.received == 0 && !up.told.Load() {
+		return uploadUnasked
+	}
+	return uploadTooSlow
 }
 
 // end gives up. The server must not wait for the rest, nor we for the server.
