@@ -32,8 +32,8 @@ type Options struct {
 const (
 	// queueSize is how many spans wait at most: beyond it they are dropped.
 	queueSize = 4096
-	// batchSize is how many are exported together.
-	batchSize = 512
+	// batchSize is how many are exported together: receivers have their limits.
+	batchSize = 256
 	// exportTimeout bounds the export of one batch, its repetitions included.
 	exportTimeout = 20 * time.Second
 	// complainEvery bounds what is logged of an exporter that fails.

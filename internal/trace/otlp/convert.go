@@ -1,15 +1,10 @@
 package otlp
 
 import (
-	"bytes"
-	"encoding/binary"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
-	common "go.opentelemetry.io/proto/otlp/common/v1"
 	wire "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/openslb/openslb/internal/trace"
@@ -19,43 +14,30 @@ import (
 // Those of HTTP have been stable since 1.23.
 const schema = "https://opentelemetry.io/schemas/1.43.0"
 
-// convert turns each request into a span of kind server, and each server that was
-// asked into one of kind client under it.
-func convert(spans []*trace.Span) []*wire.Span {
-	var out []*wire.Span
-	for _, s := range spans {
-		r := newRequest(s)
-		out = append(out, r.server())
-		for i := range s.Attempts {
-			out = append(out, r.client(i))
-		}
+// add writes a request as a span of kind server, and each server that was asked
+// as one of kind client under it.
+func (e *encoder) add(s *trace.Span) {
+	r := newRequest(s)
+	e.server(&r)
+	for i := range s.Attempts {
+		e.client(&r, i)
 	}
-	return out
 }
 
 // request is a span with what its parts have in common.
 type request struct {
 	*trace.Span
-	name        string
-	method      []*common.KeyValue
-	path, query string
-	traceID     []byte
-	state       string
+	name, method, original string // original is what an unknown method was
+	path, query            string
 }
 
-func newRequest(s *trace.Span) *request {
-	r := &request{Span: s, traceID: bytes.Clone(s.Trace[:])}
-	if utf8.Valid(s.State) {
-		r.state = string(s.State)
-	}
-	switch m := string(s.Method); m {
+func newRequest(s *trace.Span) request {
+	r := request{Span: s, method: string(s.Method)}
+	switch r.method {
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY", "CONNECT", "TRACE":
-		r.name, r.method = m, []*common.KeyValue{text("http.request.method", m)}
+		r.name = r.method
 	default: // anybody can invent one: it must not become a name
-		r.name, r.method = "HTTP", []*common.KeyValue{text("http.request.method", "_OTHER")}
-		if m != "" {
-			r.method = append(r.method, text("http.request.method_original", m))
-		}
+		r.name, r.method, r.original = "HTTP", "_OTHER", r.method
 	}
 	target := string(s.Target)
 	if _, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' {
@@ -75,61 +57,62 @@ const (
 	isRemote    = uint32(wire.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
 )
 
-// server is the request as the client sees it.
-func (r *request) server() *wire.Span {
-	span := &wire.Span{
-		TraceId: r.traceID, SpanId: id(r.Context.Span), TraceState: r.state, Flags: uint32(r.Flags) | knowsRemote, Name: r.name, Kind: wire.Span_SPAN_KIND_SERVER,
-		StartTimeUnixNano: uint64(r.Start), EndTimeUnixNano: uint64(max(r.Start, r.End)),
-	}
+// server writes the request as the client sees it.
+func (e *encoder) server(r *request) {
+	f := fields{trace: &r.Trace, id: r.Context.Span, parent: r.Parent, state: r.State, flags: uint32(r.Flags) | knowsRemote,
+		name: r.name, kind: wire.Span_SPAN_KIND_SERVER, start: r.Start, end: r.End}
 	if r.Parent != 0 {
-		span.ParentSpanId = id(r.Parent)
-		span.Flags |= isRemote
+		f.flags |= isRemote
 	}
-	a := append(slices.Clip(r.method), text("url.scheme", r.Scheme))
-	a = appendText(a, "url.path", r.path)
-	a = appendText(a, "url.query", r.query)
+	e.begin(&f)
+	e.text("http.request.method", r.method)
+	e.text("http.request.method_original", r.original)
+	e.text("url.scheme", r.Scheme)
+	e.text("url.path", r.path)
+	e.text("url.query", r.query)
 	host, port := r.host()
-	a = append(a, text("server.address", host), number("server.port", int64(port)))
-	a = append(a, text("client.address", r.Client.Addr().Unmap().String()), number("client.port", int64(r.Client.Port())))
-	a = appendText(a, "network.protocol.version", version(r.Protocol))
-	a = appendText(a, "user_agent.original", string(r.UserAgent))
-	a = append(a, text("openslb.instance.id", r.Instance), number("openslb.listener.port", int64(r.Port)), number("openslb.attempts", int64(len(r.Attempts))))
-	a = appendText(a, "openslb.rule.id", r.Rule)
+	e.text("server.address", host)
+	e.number("server.port", int(port))
+	e.text("client.address", r.Client.Addr().Unmap().String())
+	e.number("client.port", int(r.Client.Port()))
+	e.text("network.protocol.version", version(r.Protocol))
+	e.text("user_agent.original", string(r.UserAgent))
+	e.text("openslb.instance.id", r.Instance)
+	e.number("openslb.listener.port", int(r.Port))
+	e.text("openslb.rule.id", r.Rule)
+	e.number("openslb.attempts", len(r.Attempts))
 	if n := len(r.Attempts); n > 0 {
-		a = append(a, text("openslb.backend.address", r.Attempts[n-1].Server.String()))
+		e.text("openslb.backend.address", r.Attempts[n-1].Server.String())
 	}
-	span.Attributes, span.Status = outcome(a, r.Status, 500, r.incomplete())
-	return span
+	failure := ""
+	if !r.Whole {
+		failure = "incomplete"
+	}
+	e.outcome(r.Status, 500, failure)
+	e.end()
 }
 
-// incomplete says why the answer counts as failed whatever its status, if it
-// does.
-func (r *request) incomplete() string {
-	if r.Whole {
-		return ""
-	}
-	return "incomplete"
-}
-
-// client is one server's part of the request.
-func (r *request) client(i int) *wire.Span {
+// client writes one server's part of the request.
+func (e *encoder) client(r *request, i int) {
 	t := &r.Attempts[i]
-	span := &wire.Span{
-		TraceId: r.traceID, SpanId: id(r.AttemptID(i)), ParentSpanId: id(r.Context.Span), TraceState: r.state, Flags: uint32(r.Flags) | knowsRemote, Name: r.name, Kind: wire.Span_SPAN_KIND_CLIENT,
-		StartTimeUnixNano: uint64(t.Start), EndTimeUnixNano: uint64(max(t.Start, t.End)),
-	}
+	e.begin(&fields{trace: &r.Trace, id: r.AttemptID(i), parent: r.Context.Span, state: r.State, flags: uint32(r.Flags) | knowsRemote,
+		name: r.name, kind: wire.Span_SPAN_KIND_CLIENT, start: t.Start, end: t.End})
+	e.text("http.request.method", r.method)
+	e.text("http.request.method_original", r.original)
 	full := "http://" + t.Server.String() + r.path
 	if r.query != "" {
 		full += "?" + r.query
 	}
-	a := append(slices.Clip(r.method), text("url.full", full), text("server.address", t.Server.Addr().Unmap().String()), number("server.port", int64(t.Server.Port())))
+	e.text("url.full", full)
+	e.text("server.address", t.Server.Addr().Unmap().String())
+	e.number("server.port", int(t.Server.Port()))
 	if r.HTTP2 {
-		a = append(a, text("network.protocol.version", "2"))
+		e.text("network.protocol.version", "2")
 	} else {
-		a = append(a, text("network.protocol.version", "1.1"))
+		e.text("network.protocol.version", "1.1")
 	}
 	if i > 0 {
-		a = append(a, number("http.request.resend_count", int64(i)))
+		e.number("http.request.resend_count", i)
 	}
 	failure := ""
 	switch {
@@ -139,23 +122,23 @@ func (r *request) client(i int) *wire.Span {
 	default:
 		failure = "no_answer"
 	}
-	span.Attributes, span.Status = outcome(a, t.Status, 400, failure)
-	return span
+	e.outcome(t.Status, 400, failure)
+	e.end()
 }
 
 // outcome adds what came of a request: its status, and an error if the status is
 // at least that of the first error, or for another reason.
-func outcome(a []*common.KeyValue, status, firstError int, failure string) ([]*common.KeyValue, *wire.Status) {
+func (e *encoder) outcome(status, firstError int, failure string) {
 	if status != 0 {
-		a = append(a, number("http.response.status_code", int64(status)))
+		e.number("http.response.status_code", status)
 	}
 	if status >= firstError {
 		failure = strconv.Itoa(status)
 	}
-	if failure == "" {
-		return a, nil
+	if failure != "" {
+		e.text("error.type", failure)
+		e.failed()
 	}
-	return append(a, text("error.type", failure)), &wire.Status{Code: wire.Status_STATUS_CODE_ERROR}
 }
 
 // host is the name and port that the client asked for.
@@ -201,24 +184,4 @@ func redact(query string) string {
 		}
 	}
 	return strings.Join(parts, "&")
-}
-
-func id(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// text makes an attribute. Bytes that are no UTF-8, which the wire does not
-// carry, become U+FFFD.
-func text(key, value string) *common.KeyValue {
-	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strings.ToValidUTF8(value, "\uFFFD")}}}
-}
-
-// appendText adds what is not empty.
-func appendText(a []*common.KeyValue, key, value string) []*common.KeyValue {
-	if value == "" {
-		return a
-	}
-	return append(a, text(key, value))
-}
-
-func number(key string, value int64) *common.KeyValue {
-	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: value}}}
 }

@@ -37,6 +37,7 @@ type Exporter struct {
 	client   otlptrace.Client
 	resource *resource.Resource
 	scope    *common.InstrumentationScope
+	encoder  encoder
 }
 
 // Of what is tried again: a receiver that is busy or restarts. The trace package
@@ -99,9 +100,27 @@ func Check(endpoint string) error {
 	return err
 }
 
-// Export sends spans; see trace.Options.
+// maxKept is how much memory is kept for the next spans.
+const maxKept = 1 << 20
+
+// Export sends spans; see trace.Options. There may be one call at a time.
 func (e *Exporter) Export(ctx context.Context, spans []*trace.Span) error {
-	return e.client.UploadTraces(ctx, []*wire.ResourceSpans{{Resource: e.resource, ScopeSpans: []*wire.ScopeSpans{{Scope: e.scope, Spans: convert(spans), SchemaUrl: schema}}}})
+	if e.encoder.out = e.encoder.out[:0]; cap(e.encoder.out) > maxKept {
+		e.encoder.out = nil
+	}
+	for _, s := range spans {
+		e.encoder.add(s)
+	}
+	scope := &wire.ScopeSpans{Scope: e.scope, SchemaUrl: schema}
+	// To the library they are fields that it does not know, which it sends as they
+	// are; to the receiver they are spans like any others.
+	scope.ProtoReflect().SetUnknown(e.encoder.out)
+	return e.client.UploadTraces(ctx, []*wire.ResourceSpans{{Resource: e.resource, ScopeSpans: []*wire.ScopeSpans{scope}}})
+}
+
+// text makes an attribute.
+func text(key, value string) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: value}}}
 }
 
 // Close ends the connection to the receiver.

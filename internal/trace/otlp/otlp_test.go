@@ -21,6 +21,7 @@ import (
 	wire "go.opentelemetry.io/proto/otlp/trace/v1"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/openslb/openslb/internal/testutil/collector"
 	"github.com/openslb/openslb/internal/trace"
@@ -120,6 +121,21 @@ func (r receiver) Export(_ context.Context, m *collect.ExportTraceServiceRequest
 	return new(collect.ExportTraceServiceResponse), nil
 }
 
+// convert gives what a receiver reads of a request.
+func convert(t *testing.T, s *trace.Span) []*wire.Span {
+	t.Helper()
+	var e encoder
+	e.add(s)
+	m := new(wire.ScopeSpans)
+	if err := proto.Unmarshal(e.out, m); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(m.ProtoReflect().GetUnknown()); n > 0 {
+		t.Errorf("%d bytes are not understood", n)
+	}
+	return m.Spans
+}
+
 // TestConvert: one thing at a time changes in a plain request.
 func TestConvert(t *testing.T) {
 	for _, row := range []struct {
@@ -155,7 +171,7 @@ func TestConvert(t *testing.T) {
 			s := sample()
 			s.Method, s.Target, s.Host, s.Rule, s.Port, s.Status, s.Attempts = []byte("GET"), []byte("/"), []byte("a"), "", 80, 200, s.Attempts[:1]
 			row.change(s)
-			span := convert([]*trace.Span{s})[0]
+			span := convert(t, s)[0]
 			got := collector.Attributes(span.Attributes)
 			for name, want := range row.want {
 				if got[name] != want {
@@ -173,15 +189,18 @@ func TestConvert(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	s := sample()
 	s.Status, s.HTTP2, s.Attempts = 504, true, append(s.Attempts[:1], trace.Attempt{Server: netip.MustParseAddrPort("10.0.0.2:80")})
-	spans := convert([]*trace.Span{s})
+	spans := convert(t, s)
 	if got := collector.Attributes(spans[2].Attributes); got["error.type"] != "timeout" || got["network.protocol.version"] != "2" {
 		t.Errorf("the last one: %v", got)
 	}
 	if got := collector.Attributes(spans[1].Attributes); got["error.type"] != "no_answer" {
 		t.Errorf("the first one: %v", got)
 	}
-	s.Attempts[1].Status = 404
-	if got := collector.Attributes(convert([]*trace.Span{s})[2].Attributes); got["error.type"] != "404" {
+	s.Attempts[1].Status, s.State = 404, []byte("a=\xff") // which the wire does not carry
+	if spans := convert(t, s); spans[0].TraceState != "" || len(spans) != 3 {
+		t.Errorf("state %q in %d spans", spans[0].TraceState, len(spans))
+	}
+	if got := collector.Attributes(convert(t, s)[2].Attributes); got["error.type"] != "404" {
 		t.Errorf("not found: %v", got)
 	}
 }
@@ -269,5 +288,30 @@ func TestTriedAgain(t *testing.T) {
 	dead := exporter(t, "grpc://"+c.Listener.Addr().String())
 	if err := dead.Export(ctx, []*trace.Span{sample()}); err == nil || time.Since(begun) > 10*time.Second {
 		t.Errorf("dead, by gRPC: %v after %v", err, time.Since(begun))
+	}
+}
+
+// BenchmarkExport is the cost of one request with one attempt, in batches, with
+// a receiver in the same process.
+func BenchmarkExport(b *testing.B) {
+	c := collector.New(b, func(_ http.ResponseWriter, r *http.Request) bool {
+		_, _ = io.Copy(io.Discard, r.Body)
+		return true
+	})
+	e, err := New(Options{Endpoint: c.URL, Service: "balancer", Node: "host:8680", Version: "1.2"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close(context.Background())
+	batch := make([]*trace.Span, 512)
+	for i := range batch {
+		batch[i] = sample()
+		batch[i].Attempts = batch[i].Attempts[1:]
+	}
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += len(batch) {
+		if err := e.Export(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
