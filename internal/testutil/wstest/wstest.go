@@ -54,11 +54,22 @@ func (f Frame) Append(b []byte, masked bool) []byte {
 		return append(b, f.Payload...)
 	}
 	key := [4]byte{0x12, 0x34, 0x56, 0x78}
-	b = append(b, key[:]...)
-	for i := range len(f.Payload) {
-		b = append(b, f.Payload[i]^key[i%4])
-	}
+	b = append(append(b, key[:]...), f.Payload...)
+	xor(b[len(b)-len(f.Payload):], key)
 	return b
+}
+
+// xor masks or unmasks, by words as far as they go: under the race detector bytes
+// are dear.
+func xor(b []byte, key [4]byte) {
+	word := uint64(binary.NativeEndian.Uint32(key[:]))
+	word |= word << 32
+	for ; len(b) >= 8; b = b[8:] {
+		binary.NativeEndian.PutUint64(b, binary.NativeEndian.Uint64(b)^word)
+	}
+	for i := range b {
+		b[i] ^= key[i%4]
+	}
 }
 
 // ReadFrame reads a frame, which must be masked or not.
@@ -92,8 +103,8 @@ func ReadFrame(br *bufio.Reader, masked bool) (f Frame, err error) {
 	if _, err := io.ReadFull(br, payload); err != nil {
 		return f, err
 	}
-	for i := range payload {
-		payload[i] ^= key[i%4]
+	if masked {
+		xor(payload, key)
 	}
 	f.Payload = string(payload)
 	return f, nil
