@@ -192,7 +192,7 @@ func TestExitCodes(t *testing.T) {
 		{"help on a command", []string{"help", "server", "add"}, exitOK, "--ip", ""},
 		{"unknown command", []string{"serf"}, exitUsage, "", "serf"},
 		{"unknown flag", []string{"serve", "--lisen=x"}, exitUsage, "", "openslb serve --help"},
-		{"trace endpoint without a scheme", []string{"serve", "--trace-endpoint=localhost:4318"}, exitUsage, "", "grpcs"},
+		{"trace endpoint without a scheme", []string{"serve", "--trace-endpoint=localhost:4318"}, exitUsage, "", "want scheme://host:port"},
 		{"trace ratio beyond all", []string{"serve", "--trace-ratio=1.5"}, exitUsage, "", "0 to 1"},
 		{"missing argument", []string{"call"}, exitUsage, "", "expected"},
 		{"failure", []string{"call", "DescribeRegions", "--key-id=x", "--endpoint=127.0.0.1:1"}, exitFailure, "", "refused"},
