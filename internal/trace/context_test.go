@@ -2,8 +2,13 @@ package trace
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/propagation"
+	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
 const example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -49,13 +54,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is taken for well formed is, written again, the same trace.
+// FuzzParse: what is taken for well formed is, written again, the same trace, and
+// what OpenTelemetry's own reader takes is taken.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{example, "", "cc" + example[2:] + "-x", strings.ToUpper(example), strings.Repeat("0", Size), strings.Repeat("-", Size)} {
+	for _, s := range []string{example, "", "cc" + example[2:] + "-x", strings.ToUpper(example), strings.Repeat("0", Size), strings.Repeat("-", Size), example[:53] + "03", "01" + example[2:]} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, ok := Parse(b)
+		other := oteltrace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": string(b)}))
+		span := other.SpanID()
+		if other.IsValid() && (!ok || other.TraceID() != c.Trace || binary.BigEndian.Uint64(span[:]) != c.Span || byte(other.TraceFlags()) != c.Flags) {
+			t.Fatalf("%q is %+v, %v, and %+v to OpenTelemetry", b, c, ok, other)
+		}
 		if !ok {
 			return
 		}

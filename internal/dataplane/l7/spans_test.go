@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	otel "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc/metadata"
 
@@ -137,6 +139,11 @@ func TestSpans(t *testing.T) {
 		got := h.last()
 		if text, _ := lineage(t, got); text != "00-"+s.Trace()+"-"+attempts[0].ID()+"-01" {
 			t.Errorf("the server got %q, the spans are %v", text, attempts[0].Span)
+		}
+		// To OpenTelemetry's own reader it is the same.
+		if other := oteltrace.SpanContextFromContext(propagation.TraceContext{}.Extract(t.Context(), propagation.HeaderCarrier(got))); other.TraceID().String() != s.Trace() ||
+			other.SpanID().String() != attempts[0].ID() || !other.IsSampled() {
+			t.Errorf("the server reads %+v", other)
 		}
 		if state := got.Values("tracestate"); len(state) != 2 || state[0] != "rojo=1" || state[1] != "congo=2,x=3" || got.Get("baggage") != "k=v" {
 			t.Errorf("the server got %v", got)
