@@ -1,10 +1,7 @@
 package testutil
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -22,9 +19,8 @@ type Crowd struct {
 	// addresses that send without end to whoever sends something.
 	Echo, Flood []netip.AddrPort
 
-	t   testing.TB
-	in  io.WriteCloser
-	out *bufio.Scanner
+	t     testing.TB
+	child *Child
 }
 
 // CrowdReport is what a crowd tells after each command.
@@ -58,27 +54,9 @@ func StartCrowd(t testing.TB, n int) *Crowd {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), crowdVariable+"=1", "GOMAXPROCS=1")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close() // which ends it
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the crowd ended badly: %v", err)
-		}
-	})
-	c := &Crowd{t: t, in: in, out: bufio.NewScanner(out)}
+	c := &Crowd{t: t, child: StartChild(t, "the crowd", cmd)}
 	var at crowdServers
-	c.ask(crowdCommand{Do: "serve", N: n}, &at)
+	c.child.Ask(t, crowdCommand{Do: "serve", N: n}, &at)
 	c.Echo, c.Flood = at.Echo, at.Flood
 	return c
 }
@@ -109,19 +87,6 @@ func (c *Crowd) Close(n int) CrowdReport {
 
 func (c *Crowd) report(cmd crowdCommand) (r CrowdReport) {
 	c.t.Helper()
-	c.ask(cmd, &r)
+	c.child.Ask(c.t, cmd, &r)
 	return r
-}
-
-func (c *Crowd) ask(cmd crowdCommand, answer any) {
-	c.t.Helper()
-	if err := json.NewEncoder(c.in).Encode(cmd); err != nil {
-		c.t.Fatalf("crowd: %v", err)
-	}
-	if !c.out.Scan() {
-		c.t.Fatalf("the crowd ended: %v", c.out.Err())
-	}
-	if err := json.Unmarshal(c.out.Bytes(), answer); err != nil {
-		c.t.Fatalf("crowd: %v: %s", err, c.out.Bytes())
-	}
 }

@@ -1,9 +1,7 @@
 package conformance
 
 import (
-	"bufio"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,47 +102,15 @@ func nodeClient(t testing.TB, endpoint string) func(t testing.TB, c nodeCall) (i
 	t.Helper()
 	cmd := exec.Command("node", "-e", nodeProgram, "--", endpoint, keyID, keySecret)
 	cmd.Dir = nodeModules(t)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close() // ends the program
-		_, _ = io.Copy(io.Discard, out)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("node: %v", err)
-		}
-	})
-	lines := bufio.NewReader(out)
+	child := testutil.StartChild(t, "node", cmd)
 	return func(t testing.TB, c nodeCall) (int, []byte) {
 		t.Helper()
-		text, err := json.Marshal(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := in.Write(append(text, '\n')); err != nil {
-			t.Fatalf("node: %v", err)
-		}
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			t.Fatalf("node: %v", err)
-		}
 		var answer struct {
 			Status int
 			Body   json.RawMessage
 			Failed string
 		}
-		if err := json.Unmarshal(line, &answer); err != nil {
-			t.Fatalf("node: %v in %s", err, line)
-		}
+		child.Ask(t, c, &answer)
 		if answer.Failed != "" {
 			t.Fatalf("%s: the client fails by itself: %s", c.Action, answer.Failed)
 		}

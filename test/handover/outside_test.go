@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func TestReplaceWithOutsideStore(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	dir := t.TempDir()
-	etcd, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir})
+	etcd, err := etcdkv.Open(t.Context(), etcdkv.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
