@@ -2,7 +2,8 @@
 // two readers could understand differently, written from RFC 9110 and 9112. Each
 // goes through OpenSLB, with either driver and over TLS, and through nginx and
 // HAProxy, to a server that keeps the bytes it gets. OpenSLB must do exactly what
-// the corpus says; what the others do is reported beside it.
+// the corpus says; what the others do is reported beside it. A second corpus is of
+// requests of HTTP/2, which could become something else on their way to HTTP/1.1.
 package http1
 
 import (

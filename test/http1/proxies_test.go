@@ -31,8 +31,8 @@ type stream interface {
 	CloseWrite() error
 }
 
-// dial connects to the proxy.
-func (p *proxy) dial() (stream, error) {
+// dial connects to the proxy, over TLS with the given protocols of applications.
+func (p *proxy) dial(protocols ...string) (stream, error) {
 	c, err := net.Dial("tcp", p.addr.String())
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (p *proxy) dial() (stream, error) {
 	}
 	// The session of the connection before, and a simple curve, make the handshake
 	// cheap.
-	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", ClientSessionCache: sessions, CurvePreferences: []tls.CurveID{tls.X25519}})
+	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", ClientSessionCache: sessions, CurvePreferences: []tls.CurveID{tls.X25519}, NextProtos: protocols})
 	if err := s.Handshake(); err != nil {
 		c.Close()
 		return nil, err
@@ -72,7 +72,7 @@ func openSLB(t testing.TB, w way, to netip.AddrPort) *proxy {
 		t.Fatal(err)
 	}
 	e := l7.NewEngine(l7.Options{Driver: w.driver, Loops: 2, TLS: func(spec.Frontend) (*tls.Config, error) {
-		return &tls.Config{Certificates: []tls.Certificate{certificate}}, nil
+		return &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}, nil
 	}})
 	p := pool.NewStatic(spec.Target{ID: "recorder", Addr: to, Weight: 100})
 	h, err := e.NewHTTP(spec.Frontend{

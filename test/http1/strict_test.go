@@ -16,13 +16,14 @@ type request struct {
 	method, target, version string
 	fields                  []string // "Name: value", as they came
 	body                    string   // free of the chunked coding
+	trailers                []string
 	chunked                 bool
 }
 
 // String is the request in one spelling: the coding of the body does not show,
 // since a proxy may cut chunks as it likes.
 func (r *request) String() string {
-	return r.method + " " + r.target + " " + r.version + "\r\n" + strings.Join(append(r.fields, "", r.body), "\r\n")
+	return r.method + " " + r.target + " " + r.version + "\r\n" + strings.Join(append(append(r.fields, "", r.body), r.trailers...), "\r\n")
 }
 
 // get returns the values of a field.
@@ -94,7 +95,7 @@ func readRequest(b []byte) (r *request, size int, err error) {
 	if hosts := r.get("Host"); len(hosts) > 1 || len(hosts) == 0 && r.version == "HTTP/1.1" {
 		return nil, 0, fmt.Errorf("%d Host headers", len(hosts))
 	}
-	r.body, rest, r.chunked, err = takeBody(rest, r.get("Content-Length"), r.get("Transfer-Encoding"))
+	rest, err = r.takeBody(rest, r.get("Content-Length"), r.get("Transfer-Encoding"))
 	return r, len(b) - len(rest), err
 }
 
@@ -117,58 +118,60 @@ func takeFields(b []byte) (fields []string, rest []byte, err error) {
 }
 
 // takeBody cuts a body that one of two fields, and not both, gives an end.
-func takeBody(b []byte, lengths, codings []string) (body string, rest []byte, chunked bool, err error) {
+func (r *request) takeBody(b []byte, lengths, codings []string) (rest []byte, err error) {
 	switch {
 	case len(lengths)+len(codings) > 1:
-		return "", nil, false, fmt.Errorf("Content-Length %q, Transfer-Encoding %q", lengths, codings)
+		return nil, fmt.Errorf("Content-Length %q, Transfer-Encoding %q", lengths, codings)
 	case len(codings) == 1:
 		if !strings.EqualFold(codings[0], "chunked") {
-			return "", nil, false, fmt.Errorf("Transfer-Encoding %q", codings[0])
+			return nil, fmt.Errorf("Transfer-Encoding %q", codings[0])
 		}
-		body, rest, err = takeChunks(b)
-		return body, rest, true, err
+		r.chunked = true
+		return r.takeChunks(b)
 	case len(lengths) == 1:
 		if strings.Trim(lengths[0], "0123456789") != "" {
-			return "", nil, false, fmt.Errorf("Content-Length %q", lengths[0])
+			return nil, fmt.Errorf("Content-Length %q", lengths[0])
 		}
 		n, err := strconv.ParseUint(lengths[0], 10, 63)
 		if err != nil {
-			return "", nil, false, err
+			return nil, err
 		}
 		if uint64(len(b)) < n {
-			return "", nil, false, errShort
+			return nil, errShort
 		}
-		return string(b[:n]), b[n:], false, nil
+		r.body = string(b[:n])
+		return b[n:], nil
 	}
-	return "", b, false, nil
+	return b, nil
 }
 
-// takeChunks cuts a chunked body. Extensions and trailers are errors: the proxy
-// has nothing to say in them.
-func takeChunks(b []byte) (body string, rest []byte, err error) {
+// takeChunks cuts a chunked body. Extensions are errors: the proxy has nothing to
+// say in them.
+func (r *request) takeChunks(b []byte) (rest []byte, err error) {
 	for {
 		line, rest, err := takeLine(b)
 		if err != nil {
-			return "", nil, err
+			return nil, err
 		}
 		if line == "" || strings.Trim(line, "0123456789abcdefABCDEF") != "" {
-			return "", nil, fmt.Errorf("chunk size %q", line)
+			return nil, fmt.Errorf("chunk size %q", line)
 		}
 		n, err := strconv.ParseUint(line, 16, 31)
 		if err != nil {
-			return "", nil, err
+			return nil, err
+		}
+		if n == 0 {
+			r.trailers, rest, err = takeFields(rest)
+			return rest, err
 		}
 		if uint64(len(rest)) < n+2 {
-			return "", nil, errShort
+			return nil, errShort
 		}
 		if string(rest[n:n+2]) != "\r\n" {
-			return "", nil, fmt.Errorf("chunk ends with %q", rest[n:n+2])
+			return nil, fmt.Errorf("chunk ends with %q", rest[n:n+2])
 		}
-		body += string(rest[:n])
+		r.body += string(rest[:n])
 		b = rest[n+2:]
-		if n == 0 {
-			return body, b, nil
-		}
 	}
 }
 
