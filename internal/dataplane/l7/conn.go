@@ -211,6 +211,7 @@ func (c *conn) turn(uintptr) bool {
 			if errno == syscall.EAGAIN {
 				return false
 			}
+			c.linger = errno == syscall.EPROTO // the client should read why
 			c.todo = todoClose
 			return true
 		}
@@ -395,6 +396,7 @@ func (c *conn) finish() {
 // an answer on its way.
 func (c *conn) drain() {
 	c.endWrite(false)
+	c.tls = nil // what still comes is not for reading, and may be no TLS
 	if c.rtimer.isFired() {
 		c.rtimer.acknowledge()
 	}

@@ -67,6 +67,7 @@ func (hc *http2Conn) turn(uintptr) bool {
 			return false
 		}
 		if errno != 0 || n == 0 {
+			hc.c.linger = errno == syscall.EPROTO // the client should read why
 			return true
 		}
 		hc.c.count.bytesIn.Add(uint64(n))
