@@ -276,9 +276,6 @@ func (c *Conn) receive(p []byte) ([]byte, error) {
 		rest := p[c.fh.Length:]
 		f, err := c.fr.ReadFrameForHeader(c.fh)
 		c.headed = false
-		if !c.block.open {
-			c.begun = -1 // what is open behind it begins anew
-		}
 		p = rest
 		if err == nil {
 			err = c.frame(f)
@@ -287,6 +284,9 @@ func (c *Conn) receive(p []byte) ([]byte, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if !c.block.open {
+			c.begun = -1 // what is open behind it begins anew
 		}
 	}
 }
