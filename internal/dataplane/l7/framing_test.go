@@ -221,18 +221,23 @@ func TestExpectNothing(t *testing.T) {
 		io.Copy(io.Discard, br)
 	})
 	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 300 * time.Millisecond}, target(b))
-	for _, row := range []struct {
+	rows := []struct {
 		path, body string
 		status     int
-	}{{"/silent", "", 504}, {"/silent", "h", 408}, {"/asks", "", 408}} {
+	}{{"/silent", "", 504}, {"/silent", "h", 408}, {"/asks", "", 408}}
+	clients := make([]*client, len(rows))
+	for i, row := range rows {
 		c := p.dial()
+		clients[i] = c
 		c.send("PUT " + row.path + " HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n" + row.body)
 		if row.path == "/asks" {
 			if head, err := readHead(c.br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 100 ") {
 				t.Errorf("got %q, %v", head, err)
 			}
 		}
-		c.want(row.status, "*")
+	}
+	for i, row := range rows {
+		clients[i].want(row.status, "*")
 	}
 	if n := p.Facts().SlowBodies; n != 2 {
 		t.Errorf("%d counted", n)

@@ -32,11 +32,11 @@ func TestHTTP2SlowHead(t *testing.T) {
 	var beginnings sync.WaitGroup
 	for _, said := range []string{"", http2.ClientPreface[:10], http2.ClientPreface, http2.ClientPreface + "\x00\x00\x06\x04\x00"} {
 		conn := tls.Client(p.dialPlain(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-		defer conn.Close()
 		if _, err := io.WriteString(conn, said); err != nil {
 			t.Fatal(err)
 		}
 		beginnings.Go(func() {
+			defer conn.Close()
 			fr := http2.NewFramer(nil, conn)
 			for {
 				f, err := fr.ReadFrame()
@@ -66,7 +66,7 @@ func TestHTTP2SlowHead(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		r.fr.WriteContinuation(id, true, []byte{0x41, 0x01, 'a'})
 		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
-		time.Sleep(600 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
 	r.conn.Close()
 	counted(7)

@@ -126,18 +126,32 @@ var slowBodies = []struct {
 // TestSlowBody: a client that never pauses for long, and yet sends next to
 // nothing, is told so and counted, and the server is let go.
 func TestSlowBody(t *testing.T) {
+	ended := make(chan error, 2)
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		m, err := readMessage(br, false)
+		if err == nil {
+			err = m.err
+		}
+		ended <- err
+	})
+	p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+	t.Run("bodies", func(t *testing.T) { sendSlowBodies(t, p) })
+	for range slowBodies {
+		if err := <-ended; err == nil {
+			t.Error("the server sees no end")
+		}
+	}
+	if f := p.Facts(); f.SlowBodies != 2 || f.Status[4] != 2 || f.SlowHeads+f.SlowReads != 0 {
+		t.Errorf("counted %+v", f)
+	}
+}
+
+func sendSlowBodies(t *testing.T, p *proxy) {
 	for _, row := range slowBodies {
 		t.Run(row.name, func(t *testing.T) {
-			ended := make(chan error, 1)
-			b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
-				_, err := readMessage(br, false)
-				if err == nil {
-					_, err = br.ReadByte()
-				}
-				ended <- err
-			})
-			p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+			t.Parallel()
 			c := p.dial()
+			c.t = t
 			c.send(row.head)
 			answered := make(chan struct{})
 			go func() {
@@ -156,23 +170,26 @@ func TestSlowBody(t *testing.T) {
 				}
 				break
 			}
-			if err := <-ended; err == nil {
-				t.Error("the server sees no end")
-			}
-			if f := p.Facts(); f.SlowBodies != 1 || f.Status[4] != 1 || f.SlowHeads+f.SlowReads != 0 {
-				t.Errorf("counted %+v", f)
-			}
 		})
 	}
 }
 
 // TestSteadyBody: a body takes as long as it takes, if it keeps coming.
 func TestSteadyBody(t *testing.T) {
+	b := answering(t, func(m *message) string { return ok(fmt.Sprint(len(m.body))) })
+	p := hasty(func(w *waits) { w.slow = 150 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+	t.Run("bodies", func(t *testing.T) { sendSteadyBodies(t, p) })
+	if n := p.Facts().SlowBodies; n != 0 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+func sendSteadyBodies(t *testing.T, p *proxy) {
 	for _, row := range slowBodies {
 		t.Run(row.name, func(t *testing.T) {
-			b := answering(t, func(m *message) string { return ok(fmt.Sprint(len(m.body))) })
-			p := hasty(func(w *waits) { w.slow = 150 * time.Millisecond }, func() *proxy { return newProxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b)) })
+			t.Parallel()
 			c := p.dial()
+			c.t = t
 			c.send(row.head)
 			for range 32 {
 				time.Sleep(15 * time.Millisecond)
@@ -180,9 +197,6 @@ func TestSteadyBody(t *testing.T) {
 			}
 			c.send(row.end)
 			c.want(200, "65536")
-			if f := p.Facts(); f.SlowBodies != 0 {
-				t.Errorf("%d counted", f.SlowBodies)
-			}
 		})
 	}
 }
