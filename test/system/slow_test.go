@@ -112,6 +112,10 @@ func TestSlowClients(t *testing.T) {
 	if during < 200 {
 		t.Errorf("others had %d answers only", during)
 	}
+	slowHeads := fmt.Sprintf(`openslb_frontend_slow_clients_total{load_balancer=%q,port="%d",protocol="http",reason="head"}`, b.id, httpPort)
+	if n := c.figures()[slowHeads]; n < 100 {
+		t.Errorf("%d heads of 150 are counted as slow", n)
+	}
 	load.Stop()
 	testutil.Eventually(t, 30*time.Second, "all descriptors are given back", func() bool { return openDescriptors(t) <= descriptors })
 }
