@@ -214,3 +214,43 @@ func TestHTTP2Bodiless(t *testing.T) {
 		t.Errorf("%d connections to the server", b.connections())
 	}
 }
+
+// TestHTTP2GivenUp: a client that gives a request up does not stop the server,
+// which is asked by HTTP/1.1; the connection goes on, and the log tells.
+func TestHTTP2GivenUp(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	asked, release, said := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		m, err := readMessage(br, false)
+		if err != nil {
+			return
+		}
+		if strings.Contains(m.line, "/given-up") {
+			asked <- struct{}{}
+			<-release
+			_, err := io.WriteString(c, ok("late"))
+			said <- err
+			return
+		}
+		io.WriteString(c, ok("x"))
+	})
+	p := newLoggedProxy(t, spec.HTTPOptions{}, target(b))
+	p.enableHTTP2()
+	r := p.dialHTTP2()
+	r.ask(1, true, "GET", "a", "/given-up")
+	<-asked
+	r.fr.WriteRSTStream(1, http2.ErrCodeCancel)
+	r.ask(3, true, "GET", "a", "/")
+	r.watch("another answer", func(w *watched) bool { return w.ended[3] })
+	wantFields(t, p.next(), map[string]string{"request_uri": "/", "status": "200"})
+	close(release)
+	if err := <-said; err != nil {
+		t.Errorf("the server was stopped: %v", err)
+	}
+	wantFields(t, p.next(), map[string]string{"request_uri": "/given-up", "status": "499", "upstream_status": "200", "server_protocol": "HTTP/2.0", "body_bytes_sent": "0"})
+	if r.seen.body[1] > 0 || len(r.seen.heads[1]) > 0 {
+		t.Errorf("what was given up is answered: %v", r.seen.heads[1])
+	}
+}

@@ -260,3 +260,25 @@ func TestHTTP2Turns(t *testing.T) {
 		t.Errorf("reset: %v", r.seen.reset)
 	}
 }
+
+// TestHTTP2StalledReader: a client with windows wide open that reads nothing is cut
+// off as one client, and its servers are let go.
+func TestHTTP2StalledReader(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	body := string(make([]byte, 8<<20))
+	p := hasty(func(w *waits) { w.slow = 600 * time.Millisecond }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{}, target(answering(t, func(m *message) string { return ok(body) })))
+	})
+	r := p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	r.fr.WriteWindowUpdate(0, 1<<30)
+	for i := range uint32(4) {
+		r.head(2*i+1, true)
+	}
+	eventually(t, "answers on their way", func() bool { return p.Facts().Status[2] == 4 })
+	eventually(t, "the client is forgotten", func() bool { return p.Facts().ActiveConnections == 0 })
+	if f := p.Facts(); f.SlowReads != 1 {
+		t.Errorf("%d counted", f.SlowReads)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -235,6 +236,48 @@ func TestPace(t *testing.T) {
 	var p pace
 	if !p.keeps(int64(time.Hour), 6, window) || !p.keeps(int64(time.Millisecond), slowBytes, window) || !p.keeps(int64(30*time.Second), 1, window) {
 		t.Error("a burst after a pause is not enough")
+	}
+}
+
+// TestProgress: what counts is what the other side has acknowledged since it was
+// asked, and several requests ask for more.
+func TestProgress(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	rc, err := near.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q progress
+	var sent uint64
+	for _, row := range []struct {
+		n, requests int
+		made        bool
+	}{{0, 1, true}, {0, 1, false}, {slowBytes, 1, true}, {slowBytes / 2, 0, true}, {slowBytes/2 - 1, 1, false}, {slowBytes, 2, true}, {slowBytes, 3, false}} {
+		near.Write(make([]byte, row.n))
+		sent += uint64(row.n)
+		io.CopyN(io.Discard, far, int64(row.n))
+		made := false
+		rc.Control(func(fd uintptr) {
+			eventually(t, "acknowledged", func() bool { return sock.Acknowledged(int(fd)) >= sent })
+			made = q.made(int(fd), row.requests)
+		})
+		if made != row.made {
+			t.Errorf("%d bytes for %d: %v", row.n, row.requests, made)
+		}
 	}
 }
 
