@@ -43,6 +43,7 @@ type work struct {
 	rec   record
 	// outgoing is of the request's trace.
 	outgoing outgoing
+	tried    [maxConnectTries]*member // servers that could not be connected to
 	// began and read are when the first byte of the request and the whole of its
 	// head had come; 0: not yet.
 	began, read int64

@@ -18,10 +18,9 @@ import (
 // vendor documents; the last answer says that it closes.
 const maxRequests = 100
 
-// After recheck a connection that became idle is read once more: the end of the
-// stream may have come together with the request and is not announced twice.
+// How long a client may take to end a connection that was ended with something
+// unread, and how much it may send meanwhile.
 const (
-	recheck     = time.Second
 	lingerTime  = 2 * time.Second
 	lingerBytes = 1 << 20
 )
@@ -42,6 +41,8 @@ type conn struct {
 	cut     atomic.Bool
 
 	http2  atomic.Pointer[http2Conn] // set while the connection carries HTTP/2
+	away   atomic.Bool               // parked, or about to be
+	spot   loop.Handle               // of the loop it is parked at, which alone uses it
 	stream *stream                   // set if this is a request of HTTP/2: no socket of its own
 
 	// The rest belongs to the serving goroutine.
@@ -54,15 +55,16 @@ type conn struct {
 	requests int
 	began    int64 // of the request, by loop.Clock; 0: it could not be read
 	taken    int   // bytes in w that passed the limit on a loop
-	idleFor  time.Duration
-	linger   bool // the client may still be sending: close gently
-	broken   bool // the client must not take the answer for complete
-	last     bool // what is delivered next is the end of an answer
+	idleEnd  int64 // when being idle is over, on the wheel's clock
+	quiet    bool  // all that came was read, and nothing is held, since it became idle
+	back     bool  // from being parked
+	linger   bool  // the client may still be sending: close gently
+	broken   bool  // the client must not take the answer for complete
+	last     bool  // what is delivered next is the end of an answer
 	// cert is what certLines made last; nil: nothing yet.
 	cert atomic.Pointer[certLines]
 	// names are those of agreed; nil: nobody has asked yet.
 	names    atomic.Pointer[[2]string]
-	tried    [maxConnectTries]*member
 	toHTTP2  bool // the server of the request under way is asked by HTTP/2
 	gzip     bool // the client of the request under way takes gzip
 	reserved bool // a compressor, for its answer
@@ -75,9 +77,9 @@ type conn struct {
 type phase uint8
 
 const (
-	phaseRecheck phase = iota // idle for a short while
-	phaseIdle                 // idle
-	phaseHead                 // a head has begun
+	phaseRest phase = iota // idle for a moment: then it is parked
+	phaseIdle              // idle; parked, unless its time is short
+	phaseHead              // a head has begun
 )
 
 // todo is why the connection left its read loop.
@@ -87,6 +89,7 @@ const (
 	todoWait   todo = iota // nothing: read on
 	todoRefuse             // answer conn.refusal
 	todoSlow               // an exchange that has to read more from the client
+	todoPark               // nothing for a while
 	todoClose
 )
 
@@ -98,50 +101,72 @@ func newConn(h *HTTP, remote netip.AddrPort, shard uint32) *conn {
 	text = strconv.AppendUint(text, uint64(remote.Port()), 10)
 	c.peerText, c.portText = text[:n:n], text[n:]
 	c.peerKey = balance.HashSource(remote.Addr())
-	c.turnFn = c.turn
+	c.turnFn, c.client = c.turn, c
 	return c
 }
 
-// serve serves the connection to its end. It does not panic.
+// serve serves the connection until its end or until it is parked. It does not
+// panic.
 func (c *conn) serve() {
 	if c.stream != nil {
 		c.stream.serve()
 		return
 	}
-	defer c.finish()
+	for c.attend() && !c.park() {
+	}
+}
+
+// attend serves the connection until its end or, if it is true, until it is to
+// be parked.
+func (c *conn) attend() (rests bool) {
+	defer c.finish(&rests)
+	if c.back {
+		c.back = false
+		if hc := c.http2.Load(); hc != nil {
+			return hc.resume()
+		}
+		c.rest()
+		return c.read()
+	}
 	s := c.h.snap.Load()
 	if s.tls != nil && !c.handshake(s.tls) {
-		return
+		return false
 	}
 	if s.tls != nil && c.tls.conn.ConnectionState().NegotiatedProtocol == "h2" {
-		c.serveHTTP2()
-		return
+		return c.serveHTTP2()
 	}
 	switch {
 	case c.handed != nil:
 		if !c.resume() {
-			return
+			return false
 		}
 		c.after(0)
 	case c.w == nil:
 		c.becomeIdle(s.IdleTimeout())
 	}
+	return c.read()
+}
+
+// read is the loop of attend.
+func (c *conn) read() (rests bool) {
 	for {
 		c.todo = todoWait
 		err := c.rc.Read(c.turnFn)
 		if err != nil && !c.timedOut() {
-			return
+			return false
 		}
 		switch c.todo {
 		case todoRefuse:
 			c.refuse()
-			return
+			return false
 		case todoSlow:
 			if !c.exchangeSlowly() {
-				return
+				return false
 			}
+		case todoPark:
+			return true
 		case todoClose:
-			return
+			return false
 		}
 	}
 }
@@ -153,10 +178,14 @@ func (c *conn) timedOut() bool {
 		return false
 	}
 	switch c.phase {
-	case phaseRecheck:
+	case phaseRest:
 		c.rtimer.acknowledge()
-		c.phase = phaseIdle
-		c.rtimer.armIdle(c.idleFor - recheck)
+		if !c.quiet { // it has not been read since: TLS may hold something
+			c.rest()
+			return true
+		}
+		c.armIdle()
+		c.todo = todoPark
 		return true
 	case phaseHead:
 		c.count.slowHeads.Add(1)
@@ -170,14 +199,28 @@ var errTimeout = &h1.Error{Status: 408, Reason: "request not complete in time"}
 
 // becomeIdle starts the wait for the next request.
 func (c *conn) becomeIdle(limit time.Duration) {
-	c.idleFor = limit
-	if limit > recheck+tick {
-		c.phase = phaseRecheck
-		c.rtimer.armIdle(recheck)
-	} else {
-		c.phase = phaseIdle
-		c.rtimer.armIdle(limit)
+	c.idleEnd = c.rtimer.in(limit)
+	c.quiet = false
+	c.rest()
+}
+
+// rest goes on with the wait for the next request.
+func (c *conn) rest() {
+	pause := c.wheel.waits.park
+	if c.idleEnd-c.wheel.now() <= int64(pause+tick) || !c.rtimer.armIdle(pause) {
+		c.armIdle()
+		return
 	}
+	c.phase = phaseRest
+	if c.h.closing.Load() {
+		c.rtimer.interrupt()
+	}
+}
+
+// armIdle has the timer go off at the end of being idle.
+func (c *conn) armIdle() {
+	c.phase = phaseIdle
+	c.rtimer.armIdle(time.Duration(c.idleEnd - c.wheel.now()))
 	if c.h.closing.Load() {
 		c.rtimer.interrupt() // Close may have looked just before
 	}
@@ -207,6 +250,7 @@ func (c *conn) turn(uintptr) bool {
 			if len(w.in) == 0 {
 				putWork(w)
 				c.w = nil
+				c.quiet = true
 			}
 			if errno == syscall.EAGAIN {
 				return false
@@ -228,6 +272,7 @@ func (c *conn) turn(uintptr) bool {
 			// Drained: more will be announced. An end that came with the bytes was
 			// announced already, which an idle connection looks for later and half a
 			// head at once, by reading on.
+			c.quiet = true
 			return false
 		}
 	}
@@ -239,7 +284,7 @@ func (c *conn) beginHead() bool {
 	if c.rtimer.disarm() {
 		return true
 	}
-	if c.phase == phaseRecheck && !c.h.closing.Load() {
+	if c.phase == phaseRest && !c.h.closing.Load() {
 		c.rtimer.acknowledge()
 		return true
 	}
@@ -365,8 +410,11 @@ func (c *conn) noteSlowRead() {
 	}
 }
 
-// finish ends the connection, whatever ended the serving.
-func (c *conn) finish() {
+// finish ends the connection, whatever ended the serving, unless it rests.
+func (c *conn) finish(rests *bool) {
+	if *rests {
+		return
+	}
 	defer c.h.forget(c)
 	defer c.cancelCompressor()
 	if v := recover(); v != nil {
@@ -431,6 +479,7 @@ func (c *conn) cutOff() {
 	}
 	if c.stream == nil {
 		c.file.SetDeadline(past)
+		c.recall()
 	}
 	if u := c.current.Load(); u != nil {
 		u.file.SetDeadline(past)

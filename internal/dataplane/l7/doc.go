@@ -6,8 +6,9 @@
 //
 // Two drivers move the bytes and do the same to clients and servers.
 //
-// The goroutine driver has one goroutine per client connection, which parks in
-// the runtime's poller. While a client is idle it holds no buffer; while a server
+// The goroutine driver has one goroutine per client connection, which waits in
+// the runtime's poller. While a client is idle it holds no buffer, and after a
+// moment the goroutine goes, too: a loop watches for the client. While a server
 // is thinking it holds the request alone. A proxied keep-alive request allocates
 // nothing and takes five system calls: read from the client, look at the server
 // connection, write, read, write.

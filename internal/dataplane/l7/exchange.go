@@ -134,9 +134,9 @@ func (c *conn) forward(plan *policy.Plan, up *upload) bool {
 		case cutShort:
 			return false
 		case unreachable:
-			c.tried[n] = m
+			c.w.tried[n] = m
 			if n++; n < maxConnectTries && !c.cut.Load() {
-				if m = plan.Pool.PickOther(plan.Key, c.tried[:n]); m != nil {
+				if m = plan.Pool.PickOther(plan.Key, c.w.tried[:n]); m != nil {
 					continue
 				}
 			}

@@ -283,20 +283,6 @@ func TestHalfClose(t *testing.T) {
 	c.wantClosed()
 }
 
-// TestIdleTimeoutAfterRecheck: the second look does not end the connection.
-func TestIdleAfterRecheck(t *testing.T) {
-	b := answering(t, func(m *message) string { return ok("x") })
-	p := newProxy(t, spec.HTTPOptions{IdleTimeout: time.Hour}, target(b))
-	c := p.dial()
-	for range 2 {
-		c.send(simple)
-		c.want(200, "x")
-		time.Sleep(recheck + 3*tick) // the passing of time is what is tested
-	}
-	c.send(simple)
-	c.want(200, "x")
-}
-
 // TestBrokenUpload: a body the client does not finish properly never looks
 // complete to the server.
 func TestBrokenUpload(t *testing.T) {

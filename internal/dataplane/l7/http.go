@@ -26,6 +26,7 @@ type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
 	acceptor *acceptor   // of the goroutine driver
+	lots     []*reactor  // whose loops watch what is parked
 	ports    []*loopPort // of the loop driver
 	fds      []int       // theirs
 	addr     netip.AddrPort
@@ -88,7 +89,11 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, 
 		}
 		s.tlsOf = f.TLS
 	}
-	h := &HTTP{e: e, id: f.ID}
+	lots, err := e.reactors.start(e)
+	if err != nil {
+		return nil, err
+	}
+	h := &HTTP{e: e, id: f.ID, lots: lots}
 	h.snap.Store(s)
 	if e.options.Driver == Loops && s.tls == nil {
 		if err := e.listenLooped(h, f.Listen, limits); err != nil {

@@ -31,8 +31,8 @@ type http2Conn struct {
 	workers  sync.WaitGroup
 }
 
-// serveHTTP2 serves a connection that has agreed on HTTP/2.
-func (c *conn) serveHTTP2() {
+// serveHTTP2 serves a connection that has agreed on HTTP/2; see attend.
+func (c *conn) serveHTTP2() (rests bool) {
 	hc := &http2Conn{c: c}
 	hc.turnFn = hc.turn
 	hc.mu.Lock()
@@ -47,10 +47,32 @@ func (c *conn) serveHTTP2() {
 	if c.h.ends() {
 		hc.leave() // Close or Leave may have looked just before
 	}
-	defer hc.end()
-	for c.rc.Read(hc.turnFn) != nil {
-		if !hc.timedOut() {
-			return
+	return hc.read()
+}
+
+// resume is serveHTTP2 after having been parked.
+func (hc *http2Conn) resume() (rests bool) {
+	hc.mu.Lock()
+	hc.stay()
+	hc.schedule()
+	hc.mu.Unlock()
+	return hc.read()
+}
+
+// read reads until the end of the connection or until it is to be parked.
+func (hc *http2Conn) read() (rests bool) {
+	defer func() {
+		if !rests {
+			hc.end()
+		}
+	}()
+	for {
+		if hc.c.rc.Read(hc.turnFn) == nil {
+			return false
+		}
+		going, rests := hc.timedOut()
+		if !going || rests {
+			return rests
 		}
 	}
 }
@@ -64,6 +86,7 @@ func (hc *http2Conn) turn(uintptr) bool {
 	for {
 		n, errno := hc.c.recvNow(b[:])
 		if errno == syscall.EAGAIN {
+			hc.c.quiet = true
 			return false
 		}
 		if errno != 0 || n == 0 {
@@ -243,7 +266,7 @@ func (hc *http2Conn) fail() {
 	for _, st := range hc.running {
 		st.wakeUp()
 	}
-	hc.c.file.SetReadDeadline(past) // the goroutine that reads ends
+	hc.c.interruptRead()
 }
 
 // wakeNext lets one of those that wait for room go on; it wakes the next one

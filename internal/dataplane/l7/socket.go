@@ -23,6 +23,7 @@ type socket struct {
 	rc     syscall.RawConn
 	tls    *secure // nil: plain
 	wheel  *wheel
+	client *conn      // whose socket it is; nil: a server's
 	expiry sync.Mutex // orders timers going off with acknowledging them
 
 	rtimer, wtimer timer
@@ -82,6 +83,14 @@ func (s *socket) endWrite(wait bool) {
 		s.tls.end(wait)
 	}
 	sock.ShutdownWrite(s.fd)
+}
+
+// interruptRead ends the waiting of who reads, for good.
+func (s *socket) interruptRead() {
+	s.file.SetReadDeadline(past)
+	if s.client != nil {
+		s.client.recall()
+	}
 }
 
 // visit begins a visit to the poller: from here on it announces what arrives.

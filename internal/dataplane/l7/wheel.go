@@ -32,7 +32,7 @@ type timer struct {
 }
 
 // waits are the constants of an engine's connections, which tests shorten.
-type waits struct{ slow, connect, tunnel, handshake, http2 time.Duration }
+type waits struct{ slow, connect, tunnel, handshake, park, http2 time.Duration }
 
 // wheel holds the timers of an engine. Its goroutine sleeps while there are
 // none.
@@ -54,7 +54,7 @@ type wheel struct {
 func newWheel(onTick func(now int64), stamp func()) *wheel {
 	return &wheel{start: time.Now(), onTick: onTick, stamp: stamp,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		waits: waits{slow: slowTime, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout, http2: http2Idle}}
+		waits: waits{slow: slowTime, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout, park: parkAfter, http2: http2Idle}}
 }
 
 // now is the wheel's clock, at most a tick behind while there are timers.
@@ -211,18 +211,22 @@ func (t *timer) armIdle(d time.Duration) bool { return t.set(d, 1) }
 // side takes something.
 func (t *timer) armTaking(d time.Duration) bool { return t.set(d, 1) }
 
-func (t *timer) set(d time.Duration, idle int64) bool {
-	w := t.s.wheel
+// in is the time d from now, on the wheel's clock, which may have stood still.
+func (t *timer) in(d time.Duration) int64 {
 	if t.planned.Load() == 0 {
-		w.add(t)
+		t.s.wheel.add(t)
 	}
-	at := (w.now()+int64(d))&^1 | idle
+	return t.s.wheel.now() + int64(d)
+}
+
+func (t *timer) set(d time.Duration, idle int64) bool {
+	at := t.in(d)&^1 | idle
 	if t.at.Swap(at) == fired {
 		t.at.Store(fired)
 		return false
 	}
 	if at/int64(tick)+1 < t.planned.Load() {
-		w.move(t, at)
+		t.s.wheel.move(t, at)
 	}
 	return true
 }
@@ -256,7 +260,7 @@ func (t *timer) expire() {
 	if t.write {
 		t.s.file.SetWriteDeadline(past)
 	} else {
-		t.s.file.SetReadDeadline(past)
+		t.s.interruptRead()
 	}
 }
 
