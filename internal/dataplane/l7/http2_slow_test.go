@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 
+	"github.com/openslb/openslb/internal/dataplane/l7/h2"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -281,4 +283,58 @@ func TestHTTP2StalledReader(t *testing.T) {
 	if f := p.Facts(); f.SlowReads != 1 {
 		t.Errorf("%d counted", f.SlowReads)
 	}
+}
+
+// TestHTTP2SlowCrowd: clients that ask for as much as they may and take nothing cost
+// a bounded amount of memory for a bounded time, and others do not notice.
+func TestHTTP2SlowCrowd(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	const connections, each = 3, h2.MaxStreams
+	body := string(make([]byte, 1<<20))
+	b := answering(t, func(m *message) string {
+		if strings.Contains(m.line, "/small") {
+			return ok("small")
+		}
+		return ok(body)
+	})
+	p := hasty(func(w *waits) { w.slow = time.Second }, func() *proxy { return newHTTP2Proxy(t, spec.HTTPOptions{}, target(b)) })
+	c := p.http2Client()
+	small := func() {
+		t.Helper()
+		if _, got := fetch(t, c, p.request("GET", "/small", nil)); string(got) != "small" {
+			t.Errorf("others get %q", got)
+		}
+	}
+	small()
+	before := used()
+	all := make([]*http2Raw, connections)
+	for i := range all {
+		all[i] = p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		for n := range uint32(each) {
+			all[i].head(2*n+1, true)
+		}
+	}
+	eventually(t, "all answers have begun", func() bool { return p.Facts().Status[2] >= connections*each })
+	small()
+	one := (used() - before) / (connections * each)
+	t.Logf("%d bytes for each answer, with the server's side of it", one)
+	if !raceEnabled && one > 160<<10 {
+		t.Errorf("%d bytes for each answer", one)
+	}
+	for _, r := range all {
+		r.watch("the end of all", func(w *watched) bool { small(); return len(w.reset) == each })
+		if len(r.seen.ended) > 0 {
+			t.Errorf("%d ends look clean", len(r.seen.ended))
+		}
+	}
+	if n := p.Facts().SlowReads; n != connections*each {
+		t.Errorf("%d counted", n)
+	}
+	eventually(t, "the servers are let go", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.open) <= 2
+	})
 }

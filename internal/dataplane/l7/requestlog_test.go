@@ -227,6 +227,31 @@ func TestLogSlowHead(t *testing.T) {
 	wantFields(t, p.next(), map[string]string{"status": "408", "request_uri": "/slow", "http_host": "a"})
 }
 
+// TestLogSlowBody: 408 is ours, the server said nothing, and what came of the body
+// counts.
+func TestLogSlowBody(t *testing.T) {
+	b := answering(t, func(m *message) string { return ok("") })
+	p := newLoggedProxy(t, spec.HTTPOptions{RequestTimeout: 200 * time.Millisecond}, target(b))
+	const head = "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+	cl := p.dial()
+	cl.send(head + "abc")
+	cl.want(408, "*")
+	want := map[string]string{"status": "408", "request_uri": "/slow", "upstream_status": "-", "upstream_addr": b.addr.String()}
+	want["request_length"] = strconv.Itoa(len(head) + 3)
+	wantFields(t, p.next(), want)
+	if !overTLS {
+		return
+	}
+	p.enableHTTP2()
+	r := p.dialHTTP2()
+	r.ask(1, false, "POST", "a", "/slow")
+	r.fr.WriteData(1, false, []byte("abc"))
+	r.watch("an answer", func(w *watched) bool { return w.ended[1] })
+	delete(want, "request_length")
+	want["server_protocol"] = "HTTP/2.0"
+	wantFields(t, p.next(), want)
+}
+
 func TestLogUpload(t *testing.T) {
 	b := answering(t, func(m *message) string { return ok(strconv.Itoa(len(m.body))) })
 	p := newLoggedProxy(t, spec.HTTPOptions{}, target(b))
