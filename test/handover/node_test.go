@@ -27,29 +27,12 @@ const patience = 60 * time.Second
 // workshop is a directory for the program, which all tests use.
 var workshop string
 
-// build builds the program once, with the race detector if the test has it. The
-// sources of main are opened here as well: the test cache does not know that the
-// outcome depends on them.
+// build builds the program once, with the race detector if the test has it.
 var build = sync.OnceValues(func() (string, error) {
-	main := filepath.Join("..", "..", "cmd", "openslb")
-	files, err := filepath.Glob(filepath.Join(main, "*.go"))
-	if err != nil || len(files) == 0 {
-		return "", fmt.Errorf("no sources in %s: %w", main, err)
-	}
-	for _, f := range files {
-		if _, err := os.ReadFile(f); err != nil {
-			return "", err
-		}
-	}
-	bin := filepath.Join(workshop, "openslb")
-	args := []string{"build", "-o", bin}
 	if raceEnabled {
-		args = append(args, "-race")
+		return testutil.BuildProgram(workshop, "-race")
 	}
-	if out, err := exec.Command("go", append(args, "./"+main)...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return bin, nil
+	return testutil.BuildProgram(workshop)
 })
 
 // world is one data directory and the processes that serve it in turn.

@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,27 +16,6 @@ import (
 	"github.com/openslb/openslb/internal/node"
 	"github.com/openslb/openslb/internal/testutil"
 )
-
-// buildBinary builds the program. The sources of main are opened here as well:
-// the test cache does not know that the outcome depends on them.
-func buildBinary(t testing.TB) string {
-	t.Helper()
-	main := filepath.Join("..", "..", "cmd", "openslb")
-	files, err := filepath.Glob(filepath.Join(main, "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no sources in %s: %v", main, err)
-	}
-	for _, f := range files {
-		if _, err := os.ReadFile(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	bin := filepath.Join(t.TempDir(), "openslb")
-	if out, err := exec.Command("go", "build", "-o", bin, "./"+main).CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
-	}
-	return bin
-}
 
 // process is the real program, serving.
 type process struct {
@@ -94,7 +71,11 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	bin, data, pool := buildBinary(t), t.TempDir(), testutil.AddressPool(t)
+	bin, err := testutil.BuildProgram(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, pool := t.TempDir(), testutil.AddressPool(t)
 	web := testutil.HTTPServers(t, ids("i", 3)...)
 
 	httpClient := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 20}, Timeout: 10 * time.Second}
