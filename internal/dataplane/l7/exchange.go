@@ -53,6 +53,7 @@ func (c *conn) handle(up *upload, body int) bool {
 	w.rec.forwards(&plan, len(w.out))
 	if up != nil {
 		w.out = append(w.out, up.first...)
+		up.free() // the rest may take long
 	} else if body > 0 {
 		w.out = append(w.out, w.in[req.Len():req.Len()+body]...)
 	}

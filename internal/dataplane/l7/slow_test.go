@@ -202,6 +202,26 @@ func sendSteadyBodies(t *testing.T, p *proxy) {
 	}
 }
 
+// TestBodyMemory: a client that is waited for in the middle of a body holds no
+// buffer of any size.
+func TestBodyMemory(t *testing.T) {
+	const n = 100
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) { io.Copy(io.Discard, c) })
+	for _, row := range slowBodies {
+		p := newProxy(t, spec.HTTPOptions{}, target(b))
+		before, was := used(), b.connections()
+		for range n {
+			p.dial().send(row.head + row.piece([]byte("begun")))
+		}
+		eventually(t, "all have begun", func() bool { return b.connections() == was+n })
+		each := (used() - before) / n
+		t.Logf("%s: %d bytes each, with client and server", row.name, each)
+		if !raceEnabled && each > 64<<10 {
+			t.Errorf("%s: %d bytes each", row.name, each)
+		}
+	}
+}
+
 // TestPace: what is slow, by the numbers.
 func TestPace(t *testing.T) {
 	const window = time.Minute

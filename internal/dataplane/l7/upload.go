@@ -353,10 +353,10 @@ func (c *conn) exchangeSlowly() bool {
 // buffer, where after leaves it.
 func (up *upload) fromBuffer() bool { return up.u == nil }
 
+// free gives back what first is backed by.
 func (up *upload) free() {
-	if up.store != nil {
-		putBlock(up.store)
-	}
+	putBlock(up.store)
+	up.store, up.first = nil, nil
 }
 
 // answerUpload answers a request whose body cannot be completed.
