@@ -41,7 +41,8 @@ type passing interface {
 	Resume() error
 	// Sockets are the descriptors listened on, which stay the frontend's.
 	Sockets() []int
-	// Leave closes the sockets, which another process has too; connections go on.
+	// Leave closes the sockets, which another process may have too, before it
+	// returns; connections go on.
 	Leave()
 }
 

@@ -219,14 +219,18 @@ func (in *instance) poolsNotIn(want []spec.Pool) []*pool.Pool {
 	return out
 }
 
-// retire closes frontends. It waits a moment and leaves the rest to the
-// background, where requests under way have the engine's drain timeout to
+// retire closes frontends. When it returns their sockets are closed, however long
+// that took, so that others can have their ports. For the rest it waits a moment and leaves it to
+// the background, where requests under way have the engine's drain timeout to
 // finish. What it returns is closed when all are.
 func (in *instance) retire(frontends []frontend) (left <-chan struct{}) {
 	done := make(chan struct{})
 	if len(frontends) == 0 {
 		close(done)
 		return done
+	}
+	for _, f := range frontends {
+		f.Leave()
 	}
 	e := in.engine
 	e.draining.Go(func() {

@@ -43,7 +43,10 @@ func (t *TCP) Leave() { t.each((*port).leave) }
 
 // Leave closes the sockets and forgets the flows, which are the other process's
 // now.
-func (u *UDP) Leave() { u.close() }
+func (u *UDP) Leave() {
+	u.close()
+	<-u.done
+}
 
 func (t *front[P]) each(fn func(P)) {
 	for _, p := range t.ports {
