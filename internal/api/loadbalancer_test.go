@@ -267,7 +267,7 @@ func TestBinderIsAskedBeforeStart(t *testing.T) {
 	w.binder.refused = map[uint16]error{80: errors.New("ports below 1024 need CAP_NET_BIND_SERVICE")}
 	want := slb.ErrListenerBind.With("ports below 1024 need CAP_NET_BIND_SERVICE")
 	w.fails(want, "StartLoadBalancerListener", "LoadBalancerId", lb, "ListenerPort", "80")
-	if len(w.binder.asked) != 1 || w.binder.asked[0].String() != "127.1.0.1:80" {
+	if len(w.binder.asked) != 2 || w.binder.asked[0].String() != "127.1.0.1:80" { // once more when all is applied
 		t.Errorf("asked %v", w.binder.asked)
 	}
 	w.ok("StartLoadBalancerListener", "LoadBalancerId", lb, "ListenerPort", "8080")
@@ -283,6 +283,24 @@ func TestBinderIsAskedBeforeStart(t *testing.T) {
 	w.fails(want, "SetLoadBalancerStatus", "LoadBalancerId", lb, "LoadBalancerStatus", "active")
 	w.ok("StopLoadBalancerListener", "LoadBalancerId", lb, "ListenerPort", "80")
 	w.ok("SetLoadBalancerStatus", "LoadBalancerId", lb, "LoadBalancerStatus", "active")
+}
+
+// TestPortOfTheDeparting: a port is free for a call that comes between the
+// deletion of the listener that has it and its end.
+func TestPortOfTheDeparting(t *testing.T) {
+	w := newWorld(t)
+	lb := oneBalancer(w)
+	w.tcp(lb, 8080)
+	w.binder.refused = map[uint16]error{8080: errors.New("in use")}
+	w.applier.applied = func() {
+		w.binder.mu.Lock()
+		defer w.binder.mu.Unlock()
+		w.binder.refused = nil
+	}
+	w.ok("StartLoadBalancerListener", "LoadBalancerId", lb, "ListenerPort", "8080")
+	if len(w.binder.asked) != 2 {
+		t.Errorf("asked %v", w.binder.asked)
+	}
 }
 
 func TestLockedInstance(t *testing.T) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -89,12 +90,32 @@ func join(lists ...[]rpc.Action) []rpc.Action {
 // update commits fn under the scope, normally an instance's id, and waits until
 // the traffic follows it.
 func (s *Server) update(ctx context.Context, scope string, fn func(tx *store.Tx) error) error {
-	revision, err := s.cfg.Store.Update(ctx, scope, fn)
-	if err != nil {
-		return err
+	seen := int64(-1)
+	for attempt := 1; ; attempt++ {
+		revision, err := s.cfg.Store.Update(ctx, scope, fn)
+		if err == nil {
+			s.waitApplied(ctx, revision)
+			return nil
+		}
+		// A port may be held by what another call has just taken away and the
+		// traffic has yet to follow: then the question is asked again.
+		now := s.cfg.Store.State().Revision
+		if !asksAgain(err) || now == seen || attempt == maxAttempts {
+			return err
+		}
+		s.waitApplied(ctx, now)
+		seen = now
 	}
-	s.waitApplied(ctx, revision)
-	return nil
+}
+
+// maxAttempts bounds how often a change is tried where others never cease.
+const maxAttempts = 5
+
+// asksAgain tells whether an error is the data plane's, and so may be about a
+// state that is past.
+func asksAgain(err error) bool {
+	var e *slb.Error
+	return errors.As(err, &e) && e.Code == slb.ErrListenerBind.Code
 }
 
 func (s *Server) waitApplied(ctx context.Context, revision int64) {

@@ -84,13 +84,18 @@ type fakeApplier struct {
 	mu     sync.Mutex
 	waited []int64
 	hang   bool
+	// applied is called when something is; nil: nothing is.
+	applied func()
 }
 
 func (a *fakeApplier) WaitApplied(ctx context.Context, revision int64) error {
 	a.mu.Lock()
 	a.waited = append(a.waited, revision)
-	hang := a.hang
+	hang, applied := a.hang, a.applied
 	a.mu.Unlock()
+	if applied != nil {
+		applied()
+	}
 	if hang {
 		<-ctx.Done()
 		return ctx.Err()
