@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -18,9 +19,16 @@ type witness struct {
 	order   []int                 // what has been placed, as indexes of history
 	placed  []bool
 	dead    map[string]bool // where nothing led on, by key
-	budget  int             // steps of the model that are left; below 0: nothing is known
+	budget  int             // steps of the model that are left
+	attempt int             // steps that are left of this attempt; below 0: it is given up
+	random  *rand.Rand      // changes the order of trying; nil: not yet
 	longest int             // calls in the longest order so far
 }
+
+// firstAttempt is how many steps the search takes before it begins anew. Most need
+// few; of the others one that made a wrong choice early would take for ever
+// to come back to it, and another order of trying mostly finds what is there.
+const firstAttempt = 5_000
 
 // newWitness prepares the search for an order of the history in so many steps.
 func newWitness(model porcupine.Model, history []porcupine.Operation, steps int) *witness {
@@ -48,8 +56,27 @@ func (w *witness) confined() []porcupine.Operation {
 	return out
 }
 
+// find searches in attempts, each longer than the one before. If it is false and
+// known, there is no order.
+func (w *witness) find() (found, known bool) {
+	for steps := firstAttempt; ; steps *= 2 {
+		w.attempt = min(steps, w.budget)
+		if w.search(w.model.Init()) {
+			return true, true
+		}
+		if w.attempt >= 0 {
+			return false, true
+		}
+		if w.budget < 0 {
+			return false, false
+		}
+		w.random = rand.New(rand.NewPCG(uint64(steps), 0))
+	}
+}
+
 func (w *witness) step(state any, n int) (ok bool, after any) {
 	w.budget--
+	w.attempt--
 	ok, after = w.model.Step(state, w.history[n].Input, w.history[n].Output)
 	return ok, after
 }
@@ -111,11 +138,11 @@ func (w *witness) search(state any) bool {
 		return true
 	}
 	key := w.key(state)
-	if w.dead[key] || w.budget < 0 {
+	if w.dead[key] || w.attempt < 0 {
 		w.back(begin)
 		return false
 	}
-	for _, n := range w.urgent(state, open) {
+	for _, n := range w.vary(w.urgent(state, open)) {
 		ok, after := w.step(state, n)
 		if !ok {
 			continue
@@ -125,8 +152,11 @@ func (w *witness) search(state any) bool {
 			return true
 		}
 		w.back(len(w.order) - 1)
+		if w.attempt < 0 {
+			break
+		}
 	}
-	w.dead[key] = true
+	w.dead[key] = w.attempt >= 0 // else not all was tried
 	w.back(begin)
 	return false
 }
@@ -147,6 +177,20 @@ func (w *witness) urgent(state any, open []int) []int {
 		rest = append(rest, n)
 	}
 	return append(first, rest...)
+}
+
+// vary changes a little of an order of trying after the first attempt: calls
+// returned much in the order in which they had their effects.
+func (w *witness) vary(calls []int) []int {
+	if w.random == nil {
+		return calls
+	}
+	for i := range len(calls) - 1 {
+		if w.random.IntN(3) == 0 {
+			calls[i], calls[i+1] = calls[i+1], calls[i]
+		}
+	}
+	return calls
 }
 
 // key names what was placed and the state that it has led to.
