@@ -40,7 +40,7 @@ type tlsClient struct {
 }
 
 func (l *tlsLoad) client(i int) *tlsClient {
-	c := &tlsClient{l: l, source: byte(i % 16), br: bufio.NewReaderSize(nil, 32<<10)}
+	c := &tlsClient{l: l, source: byte(i % sourceCount), br: bufio.NewReaderSize(nil, 32<<10)}
 	c.config = &tls.Config{InsecureSkipVerify: true, ServerName: "bench.test", MinVersion: tls.VersionTLS13,
 		CurvePreferences: []tls.CurveID{tls.X25519}}
 	if l.job.Mode != httpsNew {
@@ -120,7 +120,9 @@ func (c *tlsClient) close() {
 // is none.
 func (c *tlsClient) exchange() error {
 	if c.conn == nil {
-		from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 3, 1 + c.source}), 0))
+		source := c.l.job.Source.As4()
+		source[3] += c.source
+		from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(source), 0))
 		plain, err := net.DialTCP("tcp", from, net.TCPAddrFromAddrPort(c.l.job.Addr))
 		if err != nil {
 			return err
