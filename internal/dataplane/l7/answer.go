@@ -35,7 +35,6 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 			}
 			return unreachable
 		case askPartly:
-			u.wtimer.arm(plan.Timeout)
 			// An error may hide an answer given early: look before giving up.
 			if e := u.sendSlowly(w.out[u.sent:]); isTimeout(e) {
 				err = e
