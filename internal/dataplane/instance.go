@@ -15,8 +15,8 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-// closeWait is how long a change waits for the frontends it takes away. They
-// stop accepting at the start of that time; those that still have requests
+// closeWait is how long a change waits for the frontends it takes away. Their
+// sockets are closed before that time begins; those that still have requests
 // under way after it finish in the background.
 const closeWait = 100 * time.Millisecond
 

@@ -270,8 +270,8 @@ func (c *conn) turn(uintptr) bool {
 		}
 		if n < len(room) && c.tls == nil && c.w == nil {
 			// Drained: more will be announced. An end that came with the bytes was
-			// announced already, which an idle connection looks for later and half a
-			// head at once, by reading on.
+			// announced already, which parking finds for an idle connection, and
+			// half a head at once, by reading on.
 			c.quiet = true
 			return false
 		}
