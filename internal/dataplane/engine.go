@@ -249,10 +249,6 @@ func (e *Engine) Facts() spec.EngineFacts { return e.engines.facts() }
 // SourceFacts tells which address servers of layer 4 see, and why.
 func (e *Engine) SourceFacts() spec.SourceFacts { return e.engines.source.Facts() }
 
-// CanBind reports whether a frontend could listen on addr now. The error says
-// what to do about it.
-func (e *Engine) CanBind(addr netip.AddrPort) error { return sock.CanBind(addr) }
-
 // CanServe reports whether a frontend of the protocol could listen on addr now.
 // The error says what to do about it.
 func (e *Engine) CanServe(protocol spec.Protocol, addr netip.AddrPort) error {

@@ -179,11 +179,11 @@ func TestLive(t *testing.T) {
 	if _, err := net.Dial("tcp", httpAt.String()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the HTTP port after its listener was taken away: %v", err)
 	}
-	if err := e.CanBind(httpAt); err != nil {
-		t.Errorf("CanBind of a free port: %v", err)
+	if err := e.CanServe(spec.HTTP, httpAt); err != nil {
+		t.Errorf("a free port: %v", err)
 	}
-	if err := e.CanBind(tcpAt); err == nil {
-		t.Error("CanBind of a port in use")
+	if err := e.CanServe(spec.TCP, tcpAt); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a port in use: %v", err)
 	}
 
 	// A server that dies stops getting traffic.
