@@ -8,6 +8,7 @@ package trace
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -20,13 +21,26 @@ type Options struct {
 	// Those that come with a request are recorded if its sender records them.
 	Ratio float64
 	// Export sends spans away, which are not its own any more when it returns. An
-	// error says that they, or some of them, are lost.
+	// error says that they are lost, a *Rejected how many of them are.
 	Export func(context.Context, []*Span) error
 	// Delay is how long a span waits at most for others; 0: a second.
 	Delay time.Duration
 	// Logger is told of spans that cannot be exported. nil: nobody is.
 	Logger *slog.Logger
 }
+
+// Rejected is the error of an export that took place, which the receiver has
+// something to say about.
+type Rejected struct {
+	Requests int // that lost a span at least, or may have; 0: it is a warning
+	Err      error
+}
+
+// Error tells what the receiver says.
+func (r *Rejected) Error() string { return r.Err.Error() }
+
+// Unwrap gives Err.
+func (r *Rejected) Unwrap() error { return r.Err }
 
 // Bounds of what waits to be exported.
 const (
@@ -172,15 +186,19 @@ func (t *Tracer) export(batch []*Span) {
 	ctx, cancel := context.WithTimeout(t.life, exportTimeout)
 	err := t.o.Export(ctx, batch)
 	cancel()
-	if err == nil {
-		t.exported.Add(uint64(len(batch)))
-	} else {
-		t.failed.Add(uint64(len(batch)))
+	lost := 0
+	if err != nil {
+		lost = len(batch)
+		if rejected, ok := errors.AsType[*Rejected](err); ok {
+			lost = min(lost, rejected.Requests)
+		}
 		if now := time.Now(); now.After(t.silence) {
 			t.silence = now.Add(complainEvery)
-			t.o.Logger.Error("spans cannot be exported and are lost", "error", err)
+			t.o.Logger.Error("spans are not exported as they should be", "requests", len(batch), "lost", lost, "error", err)
 		}
 	}
+	t.failed.Add(uint64(lost))
+	t.exported.Add(uint64(len(batch) - lost))
 	for _, s := range batch {
 		s.free()
 	}
@@ -203,7 +221,7 @@ func (t *Tracer) Close(ctx context.Context) {
 type Stats struct {
 	Exported uint64
 	Dropped  uint64 // for want of room: the exporter is too slow
-	Failed   uint64 // could not be exported, or were in a batch that was not taken whole
+	Failed   uint64 // could not be exported, or were rejected; see Rejected
 }
 
 // Stats tells what became of the spans so far.

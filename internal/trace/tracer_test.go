@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"strings"
@@ -156,6 +157,27 @@ func TestCloseGivesUp(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 	tr.NewSpan().Finish() // is of no use, and does no harm
+}
+
+// TestRejected: of a batch that was taken but for some spans, no more are lost
+// than were rejected.
+func TestRejected(t *testing.T) {
+	for _, row := range []struct {
+		rejected int
+		want     Stats
+	}{{0, Stats{Exported: 5}}, {2, Stats{Exported: 3, Failed: 2}}, {9, Stats{Failed: 5}}} {
+		var log bytes.Buffer
+		tr := New(Options{Ratio: 1, Delay: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil)), Export: func(context.Context, []*Span) error {
+			return fmt.Errorf("export: %w", &Rejected{row.rejected, errors.New("too long a name")})
+		}})
+		for range 5 {
+			tr.NewSpan().Finish()
+		}
+		tr.Close(context.Background())
+		if got := tr.Stats(); got != row.want || !strings.Contains(log.String(), "too long a name") {
+			t.Errorf("%d rejected: %+v, log %s", row.rejected, got, log.String())
+		}
+	}
 }
 
 func TestFailuresAreLoggedSeldom(t *testing.T) {

@@ -3,8 +3,10 @@ package otlp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -103,7 +105,9 @@ func Check(endpoint string) error {
 // maxKept is how much memory is kept for the next spans.
 const maxKept = 1 << 20
 
-// Export sends spans; see trace.Options. There may be one call at a time.
+// Export sends spans; see trace.Options. There may be one call at a time. A
+// receiver that rejects spans does not say whose they are: each may have been
+// that of another request.
 func (e *Exporter) Export(ctx context.Context, spans []*trace.Span) error {
 	if e.encoder.out = e.encoder.out[:0]; cap(e.encoder.out) > maxKept {
 		e.encoder.out = nil
@@ -115,7 +119,32 @@ func (e *Exporter) Export(ctx context.Context, spans []*trace.Span) error {
 	// To the library they are fields that it does not know, which it sends as they
 	// are; to the receiver they are spans like any others.
 	scope.ProtoReflect().SetUnknown(e.encoder.out)
-	return e.client.UploadTraces(ctx, []*wire.ResourceSpans{{Resource: e.resource, ScopeSpans: []*wire.ScopeSpans{scope}}})
+	err := e.client.UploadTraces(ctx, []*wire.ResourceSpans{{Resource: e.resource, ScopeSpans: []*wire.ScopeSpans{scope}}})
+	if n, ok := rejected(err); ok {
+		return &trace.Rejected{Requests: n, Err: err}
+	}
+	return err
+}
+
+// rejected reads how many spans a receiver rejected of a request that it took.
+// The library has a type for that, and keeps it to itself: it is known by its
+// form.
+func rejected(err error) (n int, ok bool) {
+	var partial interface {
+		error
+		As(target any) bool
+	}
+	if !errors.As(err, &partial) {
+		return 0, false
+	}
+	v := reflect.ValueOf(partial)
+	if v.Kind() != reflect.Struct {
+		return 0, false
+	}
+	if v = v.FieldByName("RejectedItems"); !v.IsValid() || !v.CanInt() {
+		return 0, false
+	}
+	return int(max(v.Int(), 0)), true
 }
 
 // text makes an attribute.

@@ -3,6 +3,7 @@ package otlp
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -53,22 +54,28 @@ func sample() *trace.Span {
 	return s
 }
 
-func TestExport(t *testing.T) {
-	grpcCollector := collector.New(t, nil) // its Add alone is used
+// overGRPC serves a receiver until the test ends, and gives its endpoint.
+func overGRPC(t *testing.T, r receiver) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := grpc.NewServer()
-	collect.RegisterTraceServiceServer(srv, receiver{c: grpcCollector})
+	collect.RegisterTraceServiceServer(srv, r)
 	done := make(chan struct{})
 	go func() { srv.Serve(l); close(done) }()
 	t.Cleanup(func() { srv.Stop(); <-done })
+	return "grpc://" + l.Addr().String()
+}
+
+func TestExport(t *testing.T) {
+	grpcCollector := collector.New(t, nil) // its Add alone is used
 	httpCollector := collector.New(t, nil)
 	for _, row := range []struct {
 		endpoint string
 		c        *collector.Collector
-	}{{httpCollector.URL, httpCollector}, {"grpc://" + l.Addr().String(), grpcCollector}} {
+	}{{httpCollector.URL, httpCollector}, {overGRPC(t, receiver{c: grpcCollector}), grpcCollector}} {
 		t.Run(row.endpoint[:4], func(t *testing.T) {
 			if err := exporter(t, row.endpoint).Export(t.Context(), []*trace.Span{sample()}); err != nil {
 				t.Fatal(err)
@@ -113,12 +120,41 @@ func TestExport(t *testing.T) {
 // receiver takes spans over gRPC.
 type receiver struct {
 	collect.UnimplementedTraceServiceServer
-	c *collector.Collector
+	c       *collector.Collector
+	partial *collect.ExportTracePartialSuccess // what it says of each request
 }
 
 func (r receiver) Export(_ context.Context, m *collect.ExportTraceServiceRequest) (*collect.ExportTraceServiceResponse, error) {
 	r.c.Add(m, nil)
-	return new(collect.ExportTraceServiceResponse), nil
+	return &collect.ExportTraceServiceResponse{PartialSuccess: r.partial}, nil
+}
+
+// TestRejected: a receiver that takes some spans alone says how many it did not.
+func TestRejected(t *testing.T) {
+	for name, row := range map[string]struct {
+		partial *collect.ExportTracePartialSuccess
+		lost    int
+	}{
+		"some":    {&collect.ExportTracePartialSuccess{RejectedSpans: 2, ErrorMessage: "too old"}, 2},
+		"warning": {&collect.ExportTracePartialSuccess{ErrorMessage: "too old: (7 spans rejected)"}, 0},
+	} {
+		c := collector.New(t, func(w http.ResponseWriter, _ *http.Request) bool {
+			b, err := proto.Marshal(&collect.ExportTraceServiceResponse{PartialSuccess: row.partial})
+			if err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Type", "application/x-protobuf")
+			w.Write(b)
+			return true
+		})
+		for _, endpoint := range []string{c.URL, overGRPC(t, receiver{c: c, partial: row.partial})} {
+			err := exporter(t, endpoint).Export(t.Context(), []*trace.Span{sample(), sample()})
+			got, ok := errors.AsType[*trace.Rejected](err)
+			if !ok || got.Requests != row.lost || !strings.Contains(err.Error(), "too old") {
+				t.Errorf("%s by %s: %v", name, endpoint, err)
+			}
+		}
+	}
 }
 
 // convert gives what a receiver reads of a request.
