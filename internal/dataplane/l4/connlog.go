@@ -40,7 +40,8 @@ const (
 	endNoServer      reason = "no_server"
 	endNoRoom        reason = "no_room" // descriptors or memory ran out
 	endDrained       reason = "drained"
-	endEvicted       reason = "evicted" // a flow, to make room for others
+	endServerLost    reason = "server_lost" // a flow: no answer of a server that is down or removed
+	endEvicted       reason = "evicted"     // a flow, to make room for others
 	endListenerClose reason = "listener_closed"
 	endFailure       reason = "failure" // of ours
 )

@@ -120,11 +120,15 @@ func (f *flow) over(s *settings, now int64) bool {
 		return false
 	}
 	left := int64(f.member.UnusableFor())
-	if s.drain > 0 && left >= s.drain || min(left, now-f.answered) >= f.idle {
+	switch {
+	case s.drain > 0 && left >= s.drain:
 		f.tally.because(endDrained)
-		return true
+	case min(left, now-f.answered) >= f.idle:
+		f.tally.because(endServerLost)
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // Expired ends the flow when it has been idle for long enough. Traffic only

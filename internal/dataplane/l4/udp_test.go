@@ -464,7 +464,10 @@ func TestUDPDrain(t *testing.T) {
 				if on {
 					o.Drain = drain
 				}
-				u := listenUDP(t, newEngine(t, Options{}), o, p)
+				w, lineOf := connectionLogs(t)
+				e := newEngine(t, Options{Log: w})
+				t.Cleanup(w.Close)
+				u := listenUDP(t, e, o, p)
 				one, two := udpClient(t, u), udpClient(t, u)
 				onA, onB := one, two
 				if ask(t, one, "x") != "a" {
@@ -483,6 +486,11 @@ func TestUDPDrain(t *testing.T) {
 				if got := ask(t, onA, "later"); got != want {
 					t.Errorf("after the drain time the flow is on %s, want %s", got, want)
 				}
+				if on {
+					if l := lineOf(clientAddr(onA)); l.End != "drained" {
+						t.Errorf("line %+v", l)
+					}
+				}
 			})
 		}
 	}
@@ -491,10 +499,13 @@ func TestUDPDrain(t *testing.T) {
 // A flow that sends without end to a server that left and is silent would never
 // be idle; it counts as over all the same.
 func TestUDPLeavesASilentServer(t *testing.T) {
-	const idle = 200 * time.Millisecond
+	const idle = 400 * time.Millisecond
 	silent := target("silent", udpServer(t, "127.0.0.1:0", func([]byte, netip.AddrPort, func([]byte)) {}))
 	p, update := poolOf(false, nil, silent)
-	u := listenUDP(t, newEngine(t, Options{}), spec.UDPOptions{IdleTimeout: idle}, p)
+	w, lineOf := connectionLogs(t)
+	e := newEngine(t, Options{Log: w})
+	t.Cleanup(w.Close)
+	u := listenUDP(t, e, spec.UDPOptions{IdleTimeout: idle}, p)
 	c := udpClient(t, u)
 	send := func() {
 		c.Write([]byte("x"))
@@ -515,5 +526,8 @@ func TestUDPLeavesASilentServer(t *testing.T) {
 	}
 	if took := time.Since(began); took < idle {
 		t.Errorf("it moved after %v already", took)
+	}
+	if l := lineOf(clientAddr(c)); l.End != "server_lost" {
+		t.Errorf("line %+v", l)
 	}
 }
