@@ -33,8 +33,8 @@ var driver Driver
 // TestMain runs all tests on each driver, and over TLS: to a client nothing but
 // the first bytes of a connection may differ between HTTP and HTTPS.
 func TestMain(m *testing.M) {
-	if kind := os.Getenv(crowdKind); kind != "" {
-		if err := runCrowd(kind); err != nil {
+	if os.Getenv(crowdVariable) != "" {
+		if err := runCrowd(); err != nil {
 			fmt.Fprintln(os.Stderr, "crowd:", err)
 			os.Exit(1)
 		}

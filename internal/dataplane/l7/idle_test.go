@@ -3,18 +3,18 @@ package l7
 import (
 	"bufio"
 	"crypto/tls"
-	"fmt"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
+	"github.com/openslb/openslb/internal/testutil"
 )
 
 // TestIdleConnections: a connection between two requests has neither a goroutine
@@ -72,27 +72,10 @@ func (p *proxy) crowd(kind string, n int) {
 	t := p.t
 	t.Helper()
 	open := p.Facts().ActiveConnections
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crowdKind+"="+kind, crowdAddr+"="+p.Addr().String(), crowdSize+"="+strconv.Itoa(n))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close() // they go
-		cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "idle\n" {
-		t.Fatalf("clients: %q, %v", line, err)
-	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crowdVariable+"=1")
+	var idle int
+	testutil.StartChild(t, "the crowd", cmd).Ask(t, crowd{kind, p.Addr().String(), n}, &idle)
 	if open := p.Facts().ActiveConnections - open; open != uint64(n) {
 		t.Fatalf("%d connections open", open)
 	}
@@ -108,25 +91,34 @@ func (p *proxy) crowd(kind string, n int) {
 	p.eachReactor(func(*reactor) {}) // and watched
 }
 
-// The environment of a crowd.
-const crowdKind, crowdAddr, crowdSize = "L7_CROWD", "L7_CROWD_ADDR", "L7_CROWD_SIZE"
+// crowdVariable marks the process of a crowd.
+const crowdVariable = "L7_CROWD"
 
-// runCrowd is the process of crowd.
-func runCrowd(kind string) error {
-	n, err := strconv.Atoi(os.Getenv(crowdSize))
-	if err != nil {
+// crowd is what its process is asked for.
+type crowd struct {
+	Kind, Addr string
+	N          int
+}
+
+// runCrowd is the process of a crowd. It tells how many clients are idle.
+func runCrowd() error {
+	in := json.NewDecoder(os.Stdin)
+	var want crowd
+	if err := in.Decode(&want); err != nil {
 		return err
 	}
 	var all []any // to be kept from the collector
-	for range n {
-		c, err := visit(kind, os.Getenv(crowdAddr))
+	for range want.N {
+		c, err := visit(want.Kind, want.Addr)
 		if err != nil {
 			return err
 		}
 		all = append(all, c)
 	}
-	fmt.Println("idle")
-	_, err = io.Copy(io.Discard, os.Stdin)
+	if err := json.NewEncoder(os.Stdout).Encode(len(all)); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
 	runtime.KeepAlive(all)
 	return err
 }
