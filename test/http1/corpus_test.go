@@ -47,6 +47,9 @@ func refused(status int, before ...string) want { return want{status: status, se
 // passed is an entry that reaches the server as these requests.
 func passed(sees ...string) want { return want{sees: sees} }
 
+// unchanged is an entry that is one request, which reaches the server as it came.
+func unchanged(name, why, in string) entry { return entry{name, why, in, passed(in)} }
+
 // passedLast is passed, with the end of the connection.
 func passedLast(sees ...string) want { return want{sees: sees, last: true} }
 

@@ -170,12 +170,12 @@ const hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
 // expectations are Expect headers.
 func expectations() []entry {
 	return []entry{
-		{"expect: without a body", "9110 10.1.1: a client must not; there is nothing to wait for", fetch("Expect: 100-continue"), passed(fetch("Expect: 100-continue"))},
-		{"expect: with a body at once", "9110 10.1.1: the client need not wait", post("Expect: 100-continue", "Content-Length: 3") + "abc", passed(post("Expect: 100-continue", "Content-Length: 3") + "abc")},
+		unchanged("expect: without a body", "9110 10.1.1: a client must not; there is nothing to wait for", fetch("Expect: 100-continue")),
+		unchanged("expect: with a body at once", "9110 10.1.1: the client need not wait", post("Expect: 100-continue", "Content-Length: 3")+"abc"),
 		{"expect: with chunks at once", "as above", post("Expect: 100-continue", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\n\r\n", passed(post("Expect: 100-continue", "Transfer-Encoding: chunked") + "abc")},
-		{"expect: other case", "9110 10.1.1: no case", post("Expect: 100-CONTINUE", "Content-Length: 3") + "abc", passed(post("Expect: 100-CONTINUE", "Content-Length: 3") + "abc")},
+		unchanged("expect: other case", "9110 10.1.1: no case", post("Expect: 100-CONTINUE", "Content-Length: 3")+"abc"),
 		{"expect: in 1.0", "9110 10.1.1: to be ignored", head("POST /p HTTP/1.0", "Host: a", "Expect: 100-continue", "Content-Length: 3") + "abc", passedLast(head("POST /p HTTP/1.0", "Host: a", "Content-Length: 3", "Connection: close") + "abc")},
-		{"expect: unknown", "9110 10.1.1: 417 or not, by the server", post("Expect: tea", "Content-Length: 3") + "abc", passed(post("Expect: tea", "Content-Length: 3") + "abc")},
-		{"expect: and a hidden request", "the body is a body", post("Expect: 100-continue", "Content-Length: 33") + hidden, passed(post("Expect: 100-continue", "Content-Length: 33") + hidden)},
+		unchanged("expect: unknown", "9110 10.1.1: 417 or not, by the server", post("Expect: tea", "Content-Length: 3")+"abc"),
+		unchanged("expect: and a hidden request", "the body is a body", post("Expect: 100-continue", "Content-Length: 33")+hidden),
 	}
 }

@@ -167,7 +167,7 @@ func codings() []entry {
 		{"coding: in 1.0", "9112 6.1: faulty framing", head("POST /p HTTP/1.0", "Host: a", "Transfer-Encoding: chunked") + body, refused(400)},
 		{"coding: in 1.0 with keep-alive", "as above", head("POST /p HTTP/1.0", "Host: a", "Connection: keep-alive", "Transfer-Encoding: chunked") + body, refused(400)},
 		{"coding: in 1.0 with a length", "as above", head("POST /p HTTP/1.0", "Host: a", "Content-Length: 3", "Transfer-Encoding: chunked") + body, refused(400)},
-		{"coding: Content-Encoding", "no framing", post("Content-Encoding: chunked", "Content-Length: 3") + "abc", passed(post("Content-Encoding: chunked", "Content-Length: 3") + "abc")},
+		unchanged("coding: Content-Encoding", "no framing", post("Content-Encoding: chunked", "Content-Length: 3")+"abc"),
 	}
 }
 
@@ -349,28 +349,28 @@ func limits() []entry {
 	}
 	big := strings.Repeat("0123456789abcdef", 20<<10) // more than any buffer
 	return []entry{
-		{"limit: target of 32 kB", "vendor: 414 above 32 kB", head(target(k32), "Host: a"), passed(head(target(k32), "Host: a"))},
+		unchanged("limit: target of 32 kB", "vendor: 414 above 32 kB", head(target(k32), "Host: a")),
 		{"limit: target of 32 kB and a byte", "vendor: 414", head(target(k32+1), "Host: a"), refused(414)},
 		{"limit: target of 100 kB", "vendor: 414", head(target(100<<10), "Host: a"), refused(414)},
 		{"limit: query of 40 kB", "vendor: 414", head("GET /?"+strings.Repeat("q", 40<<10)+" HTTP/1.1", "Host: a"), refused(414)},
 		{"limit: target without an end", "as above", "GET /" + strings.Repeat("u", 80<<10), refused(414)},
-		{"limit: headers of 32 kB", "vendor: 400 above 32 kB", "GET /p HTTP/1.1\r\n" + section(k32) + "\r\n", passed("GET /p HTTP/1.1\r\n" + section(k32) + "\r\n")},
+		unchanged("limit: headers of 32 kB", "vendor: 400 above 32 kB", "GET /p HTTP/1.1\r\n"+section(k32)+"\r\n"),
 		{"limit: headers of 32 kB and a byte", "vendor: 400", "GET /p HTTP/1.1\r\n" + section(k32+1) + "\r\n", refused(400)},
 		{"limit: header without an end", "as above", "GET /p HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("v", 80<<10), refused(400)},
 		{"limit: name without an end", "our limit is 256", "GET /p HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("n", 80<<10), refused(400)},
-		{"limit: target and headers of 32 kB", "both at their limits", target(k32) + "\r\n" + section(k32) + "\r\n", passed(target(k32) + "\r\n" + section(k32) + "\r\n")},
-		{"limit: 512 header lines", "our limit", head(many(512)...), passed(head(many(512)...))},
+		unchanged("limit: target and headers of 32 kB", "both at their limits", target(k32)+"\r\n"+section(k32)+"\r\n"),
+		unchanged("limit: 512 header lines", "our limit", head(many(512)...)),
 		{"limit: 513 header lines", "as above", head(many(513)...), refused(400)},
 		{"limit: header lines without an end", "as above", "GET /p HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", 20<<10), refused(400)},
 		{"limit: method without an end", "32 letters", strings.Repeat("A", 80<<10), refused(400)},
 		{"limit: version without an end", "ten bytes", "GET / HTTP/1." + strings.Repeat("1", 80<<10), refused(400)},
-		{"limit: host of 1 kB", "within the headers' limit", head("GET / HTTP/1.1", "Host: "+strings.Repeat("h", 1024)), passed(head("GET / HTTP/1.1", "Host: "+strings.Repeat("h", 1024)))},
+		unchanged("limit: host of 1 kB", "within the headers' limit", head("GET / HTTP/1.1", "Host: "+strings.Repeat("h", 1024))),
 		{"limit: 64 connection options", "our limit: each is looked for among all headers", fetch("Connection: "+strings.Repeat("a,", 63)+"b", "B: c"), passed(fetch())},
 		{"limit: 65 connection options", "as above", fetch("Connection: " + strings.Repeat("a,", 64) + "b"), refused(400)},
 		{"limit: 65 connection options in lines", "as above", fetch(strings.Split(strings.Repeat("Connection: a|", 64)+"Connection: b", "|")...), refused(400)},
-		{"limit: body beyond all buffers", "none is collected", post(fmt.Sprintf("Content-Length: %d", len(big))) + big, passed(post(fmt.Sprintf("Content-Length: %d", len(big))) + big)},
+		unchanged("limit: body beyond all buffers", "none is collected", post(fmt.Sprintf("Content-Length: %d", len(big)))+big),
 		{"limit: chunk beyond all buffers", "none is collected", post("Transfer-Encoding: chunked") + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(big), big), passed(post("Transfer-Encoding: chunked") + big)},
 		{"limit: 20,000 chunks", "each of a byte", post("Transfer-Encoding: chunked") + strings.Repeat("1\r\na\r\n", 20000) + "0\r\n\r\n", passed(post("Transfer-Encoding: chunked") + strings.Repeat("a", 20000))},
-		{"limit: head and body in full", "the largest head there is, and a body", "POST" + target(k32)[3:] + "\r\n" + section(k32-19) + "Content-Length: 3\r\n\r\nabc", passed("POST" + target(k32)[3:] + "\r\n" + section(k32-19) + "Content-Length: 3\r\n\r\nabc")},
+		unchanged("limit: head and body in full", "the largest head there is, and a body", "POST"+target(k32)[3:]+"\r\n"+section(k32-19)+"Content-Length: 3\r\n\r\nabc"),
 	}
 }
