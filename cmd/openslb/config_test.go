@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		IntranetPool: []netip.Prefix{netip.MustParsePrefix("127.1.128.0/17")},
 		SourceMode:   "proxy", DrainTimeout: 10 * time.Second, LogFormat: "auto", LogLevel: "info",
 		HandoverTimeout: 30 * time.Second, HandoverDrain: time.Hour,
-		LogFileSize: 100, LogFilePeriod: 24 * time.Hour, LogFileKeep: 7 * 24 * time.Hour, LogFileCount: 100, TraceRatio: 1, TraceService: "openslb",
+		LogFileSize: 100, LogFilePeriod: 24 * time.Hour, LogFileKeep: 7 * 24 * time.Hour, LogFileCount: 100, TraceRatio: 1, TraceParents: "all", TraceService: "openslb",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -194,6 +194,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown flag", []string{"serve", "--lisen=x"}, exitUsage, "", "openslb serve --help"},
 		{"trace endpoint without a scheme", []string{"serve", "--trace-endpoint=localhost:4318"}, exitUsage, "", "want scheme://host:port"},
 		{"trace ratio beyond all", []string{"serve", "--trace-ratio=1.5"}, exitUsage, "", "0 to 1"},
+		{"trace parents of nobody", []string{"serve", "--trace-parents=some"}, exitUsage, "", "all"},
 		{"missing argument", []string{"call"}, exitUsage, "", "expected"},
 		{"failure", []string{"call", "DescribeRegions", "--key-id=x", "--endpoint=127.0.0.1:1"}, exitFailure, "", "refused"},
 	}

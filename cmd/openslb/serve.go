@@ -51,6 +51,7 @@ type serveCmd struct {
 
 	TraceEndpoint string  `help:"URL of an OpenTelemetry receiver that requests of HTTP and HTTPS listeners are recorded for as spans: http or https (/v1/traces without a path), grpc or grpcs. Off when not given." placeholder:"URL"`
 	TraceRatio    float64 `help:"Share of the traces that begin here to be recorded, 0 to 1; those that come with a request are if its sender records them." default:"1"`
+	TraceParents  string  `help:"Which clients decide by their traceparent whether a request is recorded: ${enum}; intranet: those of intranet instances. Requests of others begin traces here." enum:"all,intranet,none" default:"all"`
 	TraceService  string  `help:"Name of the service that the spans are from." default:"${traceservice}"`
 
 	LogFormat string `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
@@ -90,7 +91,7 @@ func (c *serveCmd) Validate() error {
 }
 
 func (c *serveCmd) tracing() node.Tracing {
-	return node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Service: c.TraceService}
+	return node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Parents: c.TraceParents, Service: c.TraceService}
 }
 
 // allQuotas are the quotas of the configuration file under those of the command

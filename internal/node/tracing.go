@@ -28,6 +28,9 @@ type Tracing struct {
 	// Ratio is the share of traces that begin at the node to be recorded, from 0 to
 	// 1. Those that come with a request are recorded if its sender records them.
 	Ratio float64
+	// Parents says which clients' traces requests may be part of: "all", those of
+	// "intranet" instances, or "none". Empty: all.
+	Parents string
 	// Service is the service.name of the spans. Empty: DefaultTraceService.
 	Service string
 }
@@ -36,6 +39,11 @@ type Tracing struct {
 func (t Tracing) Check() error {
 	if !(t.Ratio >= 0 && t.Ratio <= 1) { // NaN is neither
 		return fmt.Errorf("trace ratio %v: want a number from 0 to 1", t.Ratio)
+	}
+	switch trace.Parents(t.Parents) {
+	case "", trace.AllParents, trace.IntranetParents, trace.NoParents:
+	default:
+		return fmt.Errorf("trace parents %q: want all, intranet or none", t.Parents)
 	}
 	if t.Endpoint == "" {
 		return nil
@@ -59,7 +67,7 @@ func (n *Node) openTracing(context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.tracer = trace.New(trace.Options{Ratio: o.Ratio, Export: exporter.Export, Logger: n.log.With("part", "tracing")})
+	n.tracer = trace.New(trace.Options{Ratio: o.Ratio, Parents: trace.Parents(o.Parents), Export: exporter.Export, Logger: n.log.With("part", "tracing")})
 	n.onStop("tracing", func(ctx context.Context) error {
 		// The data plane may have used all of the time there was.
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
@@ -87,7 +95,14 @@ func (n *Node) tracing() slb.Mode {
 	if n.tracer == nil {
 		return slb.Mode{Mode: "off", Reason: "no --trace-endpoint is given"}
 	}
-	return slb.Mode{Mode: "on", Reason: fmt.Sprintf("%v of the traces that begin here, and those that others record, go to %s", n.cfg.Trace.Ratio, n.cfg.Trace.Endpoint)}
+	others := ", and those that clients record,"
+	switch trace.Parents(n.cfg.Trace.Parents) {
+	case trace.IntranetParents:
+		others = ", and those that clients of intranet instances record,"
+	case trace.NoParents:
+		others = ""
+	}
+	return slb.Mode{Mode: "on", Reason: fmt.Sprintf("%v of the traces that begin here%s go to %s", n.cfg.Trace.Ratio, others, n.cfg.Trace.Endpoint)}
 }
 
 // registerTraceMetrics exports what became of the spans.

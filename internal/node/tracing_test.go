@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -19,7 +20,7 @@ import (
 // node has ended, at the latest.
 func TestTracing(t *testing.T) {
 	c := collector.New(t, nil)
-	n := start(t, Config{Data: t.TempDir(), Version: "1.2", Trace: Tracing{Endpoint: c.URL, Ratio: 1, Service: "edge"}, InternetPool: []netip.Prefix{testutil.AddressPool(t)}})
+	n := start(t, Config{Data: t.TempDir(), Version: "1.2", Trace: Tracing{Endpoint: c.URL, Ratio: 1, Parents: "intranet", Service: "edge"}, InternetPool: []netip.Prefix{testutil.AddressPool(t)}})
 	if m := (facts{n}).Node().Tracing; m.Mode != "on" || !strings.Contains(m.Reason, c.URL) {
 		t.Errorf("told of tracing: %+v", m)
 	}
@@ -46,15 +47,28 @@ func TestTracing(t *testing.T) {
 	do("", "AddBackendServers", map[string]string{"LoadBalancerId": lb, "BackendServers": `[{"ServerId":"i-1","Weight":"100"}]`})
 	do("", "StartLoadBalancerListener", map[string]string{"LoadBalancerId": lb, "ListenerPort": "8080"})
 	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	parent := get(t, hc, "http://"+address+":8080/traced")
+	r, err := http.NewRequest("GET", "http://"+address+":8080/traced", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") // of the internet, and not believed
+	resp, err := hc.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 	stop(t, n)
 	spans := c.Spans()
 	if len(spans) != 2 {
 		t.Fatalf("%d spans", len(spans))
 	}
 	s := &spans[0]
-	if want := "00-" + s.Trace() + "-" + spans[1].ID() + "-01"; parent != want {
-		t.Errorf("the server got %q, want %q", parent, want)
+	if want := "00-" + s.Trace() + "-" + spans[1].ID() + "-01"; string(parent) != want || s.Parent() != "" {
+		t.Errorf("the server got %q, want %q, under nobody but %q", parent, want, s.Parent())
 	}
 	hostPort := fmt.Sprint(s.Resource["service.instance.id"])
 	_, apiPort, _ := net.SplitHostPort(strings.TrimPrefix(n.Endpoint(), "http://"))
@@ -95,7 +109,7 @@ func TestTracingOff(t *testing.T) {
 }
 
 func TestTracingSettings(t *testing.T) {
-	for _, bad := range []Tracing{{Ratio: -0.1}, {Ratio: 1.1}, {Ratio: math.NaN()}, {Endpoint: "localhost:4318"}, {Endpoint: "udp://h:1"}} {
+	for _, bad := range []Tracing{{Ratio: -0.1}, {Ratio: 1.1}, {Ratio: math.NaN()}, {Endpoint: "localhost:4318"}, {Endpoint: "udp://h:1"}, {Parents: "some"}} {
 		if bad.Check() == nil {
 			t.Errorf("%+v is taken", bad)
 		}

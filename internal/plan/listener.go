@@ -29,6 +29,7 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 	}
 	if l.Protocol.IsL7() {
 		f.HTTP = httpOptions(l.HTTP)
+		f.HTTP.Internet = lb.AddressType == slb.Internet
 		f.HTTP.ServersHTTP2 = l.HTTPS != nil && l.HTTPS.BackendProtocol == slb.BackendH2C
 		if f.HTTP.Redirect != nil {
 			f.Pool = ""

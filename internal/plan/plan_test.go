@@ -153,6 +153,18 @@ pool lb/default:81-http wrr check=false
 	}
 }
 
+// TestInternet: the data plane knows whose clients may be anybody.
+func TestInternet(t *testing.T) {
+	for kind, want := range map[slb.AddressType]bool{slb.Internet: true, slb.Intranet: false} {
+		lb := balancer("lb", "127.1.0.1")
+		lb.AddressType = kind
+		f := Instance(stateOf(lb, listener("lb", slb.HTTP, 80)), "lb").Frontends[0]
+		if f.HTTP.Internet != want {
+			t.Errorf("%s: %+v", kind, f.HTTP)
+		}
+	}
+}
+
 func TestServerAddresses(t *testing.T) {
 	stopped := server("i-stopped", "10.0.0.9")
 	stopped.Status = slb.ServerStopped

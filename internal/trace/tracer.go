@@ -20,6 +20,8 @@ type Options struct {
 	// Ratio is the share of traces that begin here to be recorded, from 0 to 1.
 	// Those that come with a request are recorded if its sender records them.
 	Ratio float64
+	// Parents says whose traces may come with requests; empty: AllParents.
+	Parents Parents
 	// Export sends spans away, which are not its own any more when it returns. An
 	// error says that they are lost, a *Rejected how many of them are.
 	Export func(context.Context, []*Span) error
@@ -28,6 +30,17 @@ type Options struct {
 	// Logger is told of spans that cannot be exported. nil: nobody is.
 	Logger *slog.Logger
 }
+
+// Parents says which clients are believed about traces. Requests of others begin
+// traces here, whatever they say: nobody but the ratio decides on those.
+type Parents string
+
+// The values of Parents.
+const (
+	AllParents      Parents = "all"
+	IntranetParents Parents = "intranet" // not those who come by the internet
+	NoParents       Parents = "none"
+)
 
 // Rejected is the error of an export that took place, which the receiver has
 // something to say about.
@@ -87,6 +100,18 @@ func New(o Options) *Tracer {
 	t.life, t.cut = context.WithCancel(context.Background())
 	go t.run()
 	return t
+}
+
+// Believes tells whether a request that came by the internet, or did not, may be
+// part of a trace of its sender's.
+func (t *Tracer) Believes(internet bool) bool {
+	switch t.o.Parents {
+	case NoParents:
+		return false
+	case IntranetParents:
+		return !internet
+	}
+	return true
 }
 
 // bound turns a ratio into the least id that is not recorded.

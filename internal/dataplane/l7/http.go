@@ -57,6 +57,9 @@ type snapshot struct {
 // toHTTP2 tells whether servers are asked by HTTP/2.
 func (s *snapshot) toHTTP2() bool { return s.Frontend.HTTP != nil && s.Frontend.HTTP.ServersHTTP2 }
 
+// internet tells whether clients come by the internet.
+func (s *snapshot) internet() bool { return s.Frontend.HTTP != nil && s.Frontend.HTTP.Internet }
+
 // owned translates policy's headers to the protocol's.
 var owned = map[policy.Header]h1.ID{
 	policy.SLBIP:            h1.SLBIP,

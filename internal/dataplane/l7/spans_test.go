@@ -197,6 +197,35 @@ func TestTraceBegins(t *testing.T) {
 	}
 }
 
+// TestTraceParents: who is not believed gets a trace that begins here, recorded or
+// not, whatever it says.
+func TestTraceParents(t *testing.T) {
+	for parents, believed := range map[trace.Parents]map[bool]bool{ // by whether they come by the internet
+		"":                    {false: true, true: true},
+		trace.AllParents:      {false: true, true: true},
+		trace.IntranetParents: {false: true, true: false},
+		trace.NoParents:       {false: false, true: false},
+	} {
+		for internet, want := range believed {
+			t.Run(fmt.Sprint(parents, internet), func(t *testing.T) {
+				h := newHearer(t, repeat)
+				tracer := trace.New(trace.Options{Parents: parents, Export: func(context.Context, []*trace.Span) error { return nil }})
+				t.Cleanup(func() { tracer.Close(context.Background()) })
+				p := newProxyWith(t, traced(tracer), nil, spec.HTTPOptions{Internet: internet}, h.target)
+				for _, parent := range []string{sampledParent, unsampledParent} {
+					askPlainly("HTTP/1.1", false)(t, p, header{"traceparent", parent}, header{"tracestate", "a=1"})
+					got := h.last()
+					text, c := lineage(t, got)
+					same := text[3:35] == parent[3:35]
+					if same != want || (got.Get("tracestate") == "a=1") != want || !want && c.Flags != 0 {
+						t.Errorf("%s becomes %v", parent, got)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestTraceParentStays: nobody can have the headers taken away on the road by
 // naming them in Connection.
 func TestTraceParentStays(t *testing.T) {

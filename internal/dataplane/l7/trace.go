@@ -20,11 +20,15 @@ type outgoing struct {
 const parentName = "traceparent: "
 
 // begin decides whether the request is recorded, and begins its span if so. A
-// request of a trace that is not recorded passes with its headers as they are:
-// who sent it stays the one that the server's part is under.
+// request of a trace that is not recorded passes with its headers as they are,
+// if its sender is believed: who sent it stays the one that the server's part is
+// under.
 func (o *outgoing) begin(t *trace.Tracer, s *snapshot, r *record, req *h1.Request, in []byte, peer netip.AddrPort) {
 	o.own = false
-	parent, joined := parentOf(req, in)
+	parent, joined := trace.Context{}, false
+	if t.Believes(s.internet()) {
+		parent, joined = parentOf(req, in)
+	}
 	c := parent
 	switch {
 	case !joined:

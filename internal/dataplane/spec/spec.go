@@ -105,6 +105,8 @@ type HTTPOptions struct {
 	ClientCert     ClientCertHeaders
 	// ServersHTTP2 asks servers by HTTP/2 with prior knowledge; on HTTPS frontends.
 	ServersHTTP2 bool
+	// Internet says that clients come by the internet: anybody may be one.
+	Internet bool
 	// Redirect, when set, answers every request itself.
 	Redirect *Redirect
 	// Rules send some requests elsewhere than to Frontend.Pool. No two have the
