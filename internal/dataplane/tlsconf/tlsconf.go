@@ -49,6 +49,11 @@ func NewBuilder(o Options) *Builder {
 	return b
 }
 
+// http1 are the protocols of package h1. Clients that speak HTTP/1.0 alone say
+// so, curl --http1.0 for one, and crypto/tls ends a handshake in which nothing
+// is in common.
+var http1 = []string{"http/1.1", "http/1.0"}
+
 // Config returns the settings of an HTTPS frontend. They are new each time and
 // meant for all of its connections from now on; those that are open keep what
 // they have begun with.
@@ -70,7 +75,7 @@ func (b *Builder) Config(f spec.Frontend) (*tls.Config, error) {
 		CipherSuites:   offer.suites,
 		MinVersion:     offer.versions[0],
 		MaxVersion:     offer.versions[len(offer.versions)-1],
-		NextProtos:     []string{"http/1.1"},
+		NextProtos:     http1,
 		Time:           b.now,
 	}
 	if o.ClientCA != "" {
@@ -122,7 +127,7 @@ func variants(base *tls.Config, offer *offer, certs *certificates, http2 bool) {
 		plain[v] = c
 		if http2 && v >= tls.VersionTLS12 {
 			c = c.Clone()
-			c.NextProtos = []string{"h2", "http/1.1"}
+			c.NextProtos = append([]string{"h2"}, http1...)
 			modern[v] = c
 		}
 	}

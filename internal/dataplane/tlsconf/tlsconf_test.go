@@ -109,6 +109,8 @@ func TestHTTP2(t *testing.T) {
 		{"1.2 with a suite that is forbidden", rsa, true, true, []func(*tls.Config){with("h2", "http/1.1"), upTo(tls.VersionTLS12), only(tls.TLS_RSA_WITH_AES_128_GCM_SHA256)}, "http/1.1"},
 		{"1.2, suites of the other key", rsa, true, true, []func(*tls.Config){with("h2", "http/1.1"), upTo(tls.VersionTLS12), only(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA)}, "http/1.1"},
 		{"only 1.1 wanted", ec, true, true, []func(*tls.Config){with("http/1.1")}, "http/1.1"},
+		{"only 1.0 wanted", ec, true, true, []func(*tls.Config){with("http/1.0")}, "http/1.0"},
+		{"only 1.0 wanted, off", ec, false, true, []func(*tls.Config){with("http/1.0")}, "http/1.0"},
 		{"no ALPN", ec, true, true, nil, ""},
 		{"off", ec, false, true, []func(*tls.Config){with("h2", "http/1.1")}, "http/1.1"},
 		{"not served", ec, true, false, []func(*tls.Config){with("h2", "http/1.1")}, "http/1.1"},
