@@ -100,8 +100,8 @@ var (
 
 	descSlow = prometheus.NewDesc("openslb_frontend_slow_clients_total", "Clients given up because they were too slow: with a request's head, with its body, or to read an answer.", append(frontendLabels[:3:3], labelReason), nil)
 
-	descResponseTime = prometheus.NewDesc("openslb_frontend_response_duration_seconds", "Time from a request to the last byte of its answer, of answers that clients got whole (Rt).", frontendLabels, nil)
-	descUpstreamTime = prometheus.NewDesc("openslb_frontend_upstream_duration_seconds", "Time from a request to the last byte of the server's answer (UpstreamRt).", frontendLabels, nil)
+	descResponseTime = prometheus.NewDesc("slb_rt_seconds", "Time from a request to the last byte of its answer, of answers that clients got whole (Rt).", frontendLabels, nil)
+	descUpstreamTime = prometheus.NewDesc("slb_upstream_rt_seconds", "Time from a request to the last byte of the server's answer (UpstreamRt).", frontendLabels, nil)
 
 	descLoops       = prometheus.NewDesc("openslb_event_loops", "Event loops of each layer.", nil, nil)
 	descDescriptors = prometheus.NewDesc("openslb_descriptors_in_use", "Descriptors that connections, flows and listeners hold.", nil, nil)
@@ -160,8 +160,13 @@ func collectEngine(out chan<- prometheus.Metric, f spec.EngineFacts) {
 	out <- prometheus.MustNewConstMetric(descShortages, prometheus.CounterValue, float64(f.DescriptorShortages))
 }
 
+// labelsOf are the values of frontendLabels.
+func labelsOf(id spec.FrontendID) []string {
+	return []string{id.Instance, string(id.Protocol), strconv.Itoa(int(id.Port))}
+}
+
 func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
-	labels := []string{f.ID.Instance, string(f.ID.Protocol), strconv.Itoa(int(f.ID.Port))}
+	labels := labelsOf(f.ID)
 	layer7 := f.ID.Protocol == spec.HTTP || f.ID.Protocol == spec.HTTPS
 	for _, s := range frontends {
 		if s.layer == 0 || s.layer == 7 && layer7 || s.layer == 4 && !layer7 || s.layer == udp && f.ID.Protocol == spec.UDP || s.layer == https && f.ID.Protocol == spec.HTTPS {

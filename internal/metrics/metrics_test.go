@@ -104,27 +104,6 @@ openslb_frontend_received_bytes_total{load_balancer="lb-1",port="81",protocol="h
 # HELP openslb_frontend_requests_total Requests received (Qps).
 # TYPE openslb_frontend_requests_total counter
 openslb_frontend_requests_total{load_balancer="lb-1",port="81",protocol="http"} 6
-# HELP openslb_frontend_response_duration_seconds Time from a request to the last byte of its answer, of answers that clients got whole (Rt).
-# TYPE openslb_frontend_response_duration_seconds histogram
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 1
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 3
-openslb_frontend_response_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 4
-openslb_frontend_response_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.5
-openslb_frontend_response_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 4
 # HELP openslb_frontend_responses_total Answers to clients by class of status (StatusCode2xx and so on).
 # TYPE openslb_frontend_responses_total counter
 openslb_frontend_responses_total{class="1xx",load_balancer="lb-1",port="81",protocol="http"} 2
@@ -149,27 +128,6 @@ openslb_frontend_slow_clients_total{load_balancer="lb-1",port="81",protocol="htt
 # HELP openslb_frontend_source_fallbacks_total Connections to servers, and flows, that have the node's address although transparent mode is in force, as the client's was taken.
 # TYPE openslb_frontend_source_fallbacks_total counter
 openslb_frontend_source_fallbacks_total{load_balancer="lb-1",port="80",protocol="tcp"} 10
-# HELP openslb_frontend_upstream_duration_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
-# TYPE openslb_frontend_upstream_duration_seconds histogram
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 0
-openslb_frontend_upstream_duration_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 3
-openslb_frontend_upstream_duration_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25
-openslb_frontend_upstream_duration_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 3
 # HELP openslb_frontend_upstream_errors_total Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).
 # TYPE openslb_frontend_upstream_errors_total counter
 openslb_frontend_upstream_errors_total{class="4xx",load_balancer="lb-1",port="81",protocol="http"} 7
@@ -193,6 +151,48 @@ openslb_server_healthy{address="10.0.0.2:8080",load_balancer="lb-1",pool="p",ser
 openslb_server_picks_total{address="10.0.0.1:8080",load_balancer="lb-1",pool="p",server="i-1"} 20
 openslb_server_picks_total{address="10.0.0.2:8080",load_balancer="lb-1",pool="p",server="i-2"} 0
 openslb_server_picks_total{address="10.0.0.3:8080",load_balancer="lb-1",pool="p",server="i-3"} 0
+# HELP slb_rt_seconds Time from a request to the last byte of its answer, of answers that clients got whole (Rt).
+# TYPE slb_rt_seconds histogram
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 1
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 3
+slb_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 4
+slb_rt_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.5
+slb_rt_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 4
+# HELP slb_upstream_rt_seconds Time from a request to the last byte of the server's answer (UpstreamRt).
+# TYPE slb_upstream_rt_seconds histogram
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0005"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.001"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.0025"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.005"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.01"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.025"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.05"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.1"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.25"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="0.5"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="1"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="2.5"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="5"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="10"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="30"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="60"} 0
+slb_upstream_rt_seconds_bucket{load_balancer="lb-1",port="81",protocol="http",le="+Inf"} 3
+slb_upstream_rt_seconds_sum{load_balancer="lb-1",port="81",protocol="http"} 0.25
+slb_upstream_rt_seconds_count{load_balancer="lb-1",port="81",protocol="http"} 3
 `
 	if diff := cmp.Diff(want, scrape(t, source)); diff != "" {
 		t.Errorf("exposition differs (-want +got):\n%s", diff)
@@ -218,7 +218,7 @@ func TestNamesFollowTheConventions(t *testing.T) {
 		if len(field) == 4 && field[1] == "TYPE" && (field[3] == "counter") != strings.HasSuffix(field[2], "_total") {
 			t.Errorf("%s is a %s", field[2], field[3])
 		}
-		if field[1] == "HELP" && (len(field) < 4 || !strings.HasPrefix(field[2], "openslb_")) {
+		if field[1] == "HELP" && (len(field) < 4 || !strings.HasPrefix(field[2], "openslb_") && !strings.HasPrefix(field[2], "slb_")) {
 			t.Errorf("bad metric: %s", line)
 		}
 	}

@@ -76,12 +76,7 @@ func (f facts) MetricPoints(q slb.MetricQuery) []slb.MetricPoint {
 	points := f.n.history.Points(metrics.Query{
 		Metric: definition, Instance: string(q.Instance), Port: q.Port, Protocol: spec.Protocol(q.Protocol),
 		After: q.After, To: q.To, Period: q.Period,
-		Limits: func(instance string) spec.Limits {
-			if lb, ok := state.LoadBalancers.Get(instance); ok {
-				return plan.Limits(lb)
-			}
-			return spec.Limits{}
-		},
+		Limits: f.n.limits,
 	})
 	out := make([]slb.MetricPoint, len(points))
 	for i, p := range points {
@@ -94,6 +89,14 @@ func (f facts) MetricPoints(q slb.MetricQuery) []slb.MetricPoint {
 		}
 	}
 	return out
+}
+
+// limits are those of an instance's specification.
+func (n *Node) limits(instance string) spec.Limits {
+	if lb, ok := n.store.State().LoadBalancers.Get(instance); ok {
+		return plan.Limits(lb)
+	}
+	return spec.Limits{}
 }
 
 // historySource is what the history of figures reads.

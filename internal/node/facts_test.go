@@ -2,8 +2,11 @@ package node
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +78,17 @@ func TestFigures(t *testing.T) {
 		last := len(points) - 1
 		if last < 0 || points[last].Timestamp != minute.UnixMilli() || points[last].VIP != lb.Address || points[last].Average != want {
 			t.Errorf("%s: %s, want %v", name, a.Datapoints, want)
+		}
+	}
+	// Prometheus reads the same, and the times of answers in classes.
+	page := get(t, http.DefaultClient, n.Endpoint()+"/metrics")
+	listener := fmt.Sprintf(`load_balancer=%q,port="18080",protocol="http"}`, lb.LoadBalancerID)
+	for _, want := range []string{
+		"slb_qps{" + listener + " 0.5\n", "slb_heathy_server_count{" + listener + " 1\n", "slb_rt_seconds_count{" + listener + " 30\n",
+		fmt.Sprintf("slb_instance_qps_utilization{load_balancer=%q} 0.05\n", lb.LoadBalancerID),
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in\n%s", want, page)
 		}
 	}
 	var node struct {

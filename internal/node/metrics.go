@@ -70,6 +70,7 @@ func registerStoreMetrics(r prometheus.Registerer, s *store.Store) {
 // registry gathers everything that /metrics shows.
 func (n *Node) registry() *prometheus.Registry {
 	r := metrics.NewRegistry(n.engine)
+	r.MustRegister(metrics.NewLatestCollector(n.history, n.limits))
 	registerStoreMetrics(r, n.store)
 	registerLogMetrics(r, "access", n.accessLogs)
 	if n.connectionLog != nil {
