@@ -30,8 +30,8 @@ func check(l *slb.Listener) *spec.Check {
 		Port:      h.ConnectPort,
 		Timeout:   cmp.Or(h.Timeout, defaultTimeout(l.Protocol)),
 		Interval:  cmp.Or(h.Interval, defaultInterval(l.Protocol)),
-		Healthy:   cmp.Or(h.HealthyThreshold, 3),
-		Unhealthy: cmp.Or(h.UnhealthyThreshold, 3),
+		Healthy:   cmp.Or(h.HealthyThreshold, slb.DefaultThreshold),
+		Unhealthy: cmp.Or(h.UnhealthyThreshold, slb.DefaultThreshold),
 	}
 	// A timeout below the interval is not used, the interval is. Sources:
 	// CreateLoadBalancerHTTPListener, SetLoadBalancerTCPListenerAttribute.
@@ -67,16 +67,16 @@ func defaultCheckType(p slb.Protocol) slb.HealthCheckType {
 
 func defaultTimeout(p slb.Protocol) time.Duration {
 	if p == slb.UDP {
-		return 10 * time.Second
+		return slb.DefaultUDPCheckTimeout
 	}
-	return 5 * time.Second
+	return slb.DefaultCheckTimeout
 }
 
 func defaultInterval(p slb.Protocol) time.Duration {
 	if p == slb.UDP {
-		return 5 * time.Second
+		return slb.DefaultUDPCheckInterval
 	}
-	return 2 * time.Second
+	return slb.DefaultCheckInterval
 }
 
 // codes turns http_2xx and the like into bits; without any, http_2xx counts.

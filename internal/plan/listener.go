@@ -3,21 +3,12 @@ package plan
 import (
 	"cmp"
 	"net/netip"
-	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/spec"
 	"github.com/openslb/openslb/internal/slb"
 )
 
-// What a listener means by 0. Source: CreateLoadBalancerTCPListener,
-// CreateLoadBalancerHTTPListener.
-const (
-	defaultEstablishedTimeout = 900 * time.Second
-	defaultIdleTimeout        = 15 * time.Second
-	defaultRequestTimeout     = 60 * time.Second
-	defaultForwardCode        = 301
-)
-
+// frontend compiles a listener. Settings that are 0 have the documented defaults.
 func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: string(lb.ID), Protocol: spec.Protocol(l.Protocol), Port: l.Port},
@@ -50,7 +41,7 @@ func frontend(lb *slb.LoadBalancer, l *slb.Listener) spec.Frontend {
 
 func tcpOptions(o *slb.TCPOptions) *spec.TCPOptions {
 	return &spec.TCPOptions{
-		IdleTimeout:   cmp.Or(o.EstablishedTimeout, defaultEstablishedTimeout),
+		IdleTimeout:   cmp.Or(o.EstablishedTimeout, slb.DefaultEstablishedTimeout),
 		Persistence:   o.PersistenceTimeout,
 		Drain:         drain(o),
 		ProxyProtocol: o.ProxyProtocolV2,
@@ -71,8 +62,8 @@ func httpOptions(o *slb.HTTPOptions) *spec.HTTPOptions {
 		o = &slb.HTTPOptions{XForwardedFor: slb.On}
 	}
 	h := &spec.HTTPOptions{
-		IdleTimeout:    cmp.Or(o.IdleTimeout, defaultIdleTimeout),
-		RequestTimeout: cmp.Or(o.RequestTimeout, defaultRequestTimeout),
+		IdleTimeout:    cmp.Or(o.IdleTimeout, slb.DefaultIdleTimeout),
+		RequestTimeout: cmp.Or(o.RequestTimeout, slb.DefaultRequestTimeout),
 		XForwardedFor:  o.XForwardedFor == slb.On,
 		SLBIP:          o.XForwardedForSLBIP == slb.On,
 		SLBID:          o.XForwardedForSLBID == slb.On,
@@ -83,7 +74,7 @@ func httpOptions(o *slb.HTTPOptions) *spec.HTTPOptions {
 		Sticky:         sticky(o.StickySession, o.StickySessionType, o.CookieTimeout, o.Cookie),
 	}
 	if o.ListenerForward == slb.On {
-		h.Redirect = &spec.Redirect{Port: o.ForwardPort, Code: cmp.Or(o.ForwardCode, defaultForwardCode)}
+		h.Redirect = &spec.Redirect{Port: o.ForwardPort, Code: cmp.Or(o.ForwardCode, slb.DefaultForwardCode)}
 	}
 	return h
 }
