@@ -432,12 +432,8 @@ func TestQuirk59TimeoutBelowInterval(t *testing.T) {
 	w := newWorld(t)
 	lb := oneBalancer(w)
 	w.tcp(lb, 9000, "HealthCheckInterval", "9", "HealthCheckConnectTimeout", "3")
-	// Told as sent, effective as the interval.
+	// Told as sent; that the interval counts is for package plan to say.
 	if got := w.ok("DescribeLoadBalancerTCPListenerAttribute", "LoadBalancerId", lb, "ListenerPort", "9000").at(t, "HealthCheckConnectTimeout"); got != 3.0 {
-		t.Error(got)
-	}
-	l, _ := w.store.State().Listeners.Get(slb.ListenerKey(slb.LoadBalancerID(lb), "tcp", 9000))
-	if got := l.HealthCheck.EffectiveTimeout(); got.Seconds() != 9 {
 		t.Error(got)
 	}
 }

@@ -68,9 +68,7 @@ var quotas = []quota{
 	{"", func(q *Quotas) *int { return &q.ClientTokenSweepPerRun }, 32, ""},
 }
 
-// DefaultQuotas are the figures of the table.
-func DefaultQuotas() Quotas { return Quotas{}.withDefaults() }
-
+// withDefaults gives what is 0 the figures of the table.
 func (q Quotas) withDefaults() Quotas {
 	for _, row := range quotas {
 		if f := row.field(&q); *f == 0 {

@@ -30,7 +30,7 @@ func TestQuotasByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultQuotas()
+	want := Quotas{}.withDefaults()
 	want.LoadBalancers, want.ACLEntries = 500, Unlimited
 	if q != want || want.Listeners != 50 {
 		t.Errorf("%+v", q)

@@ -23,7 +23,9 @@ type Holder struct {
 	mu sync.Mutex // held by the one handshake that checks
 }
 
-// NewHolder is Ensure for a server that may run longer than its certificate.
+// NewHolder returns a holder of the server certificate in dir, for localhost,
+// 127.0.0.1, ::1 and the given host names and IP addresses. Whatever is missing in
+// dir is made, dir and the authority included.
 func NewHolder(dir string, names []string) (*Holder, error) {
 	return newHolder(dir, names, time.Now)
 }

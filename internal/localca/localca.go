@@ -35,7 +35,7 @@ const (
 	backdate = time.Hour
 )
 
-// Ensure returns a server certificate for localhost, 127.0.0.1, ::1 and the
+// ensure returns a server certificate for localhost, 127.0.0.1, ::1 and the
 // given host names and IP addresses, and the path of the authority's
 // certificate. Whatever is missing in dir is made, dir included. The server
 // certificate is replaced 30 days before its end and when the names change;
@@ -43,10 +43,6 @@ const (
 // its end, ten years after it was made.
 //
 // It does not touch an authority that it cannot read, but fails.
-func Ensure(dir string, names []string) (cert tls.Certificate, ca string, err error) {
-	return ensure(dir, names, time.Now())
-}
-
 func ensure(dir string, names []string, now time.Time) (cert tls.Certificate, ca string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return cert, "", fmt.Errorf("make the certificate directory: %w", err)

@@ -52,7 +52,7 @@ type Reconciler struct {
 
 	mu      sync.Mutex
 	stopped bool
-	applied int64 // revision
+	applied int64 // revision up to which everything was given to the engine; -1: none
 	waiters []waiter
 }
 
@@ -167,12 +167,4 @@ func (r *Reconciler) WaitApplied(ctx context.Context, revision int64) error {
 		r.waiters = slices.DeleteFunc(r.waiters, func(o waiter) bool { return o.reached == w.reached })
 		return fmt.Errorf("wait until revision %d is applied: %w", revision, context.Cause(ctx))
 	}
-}
-
-// Applied is the revision up to which everything was given to the engine; -1
-// before the first.
-func (r *Reconciler) Applied() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.applied
 }

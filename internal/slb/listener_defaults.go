@@ -86,10 +86,6 @@ func (h *HealthCheck) SetDefaults(listener Protocol) {
 	}
 }
 
-// EffectiveTimeout is how long a probe is waited for. A timeout below the
-// interval is ignored and the interval used instead. Source: the set actions.
-func (h *HealthCheck) EffectiveTimeout() time.Duration { return max(h.Timeout, h.Interval) }
-
 // IsHash reports whether connections are placed by a consistent hash.
 func (s Scheduler) IsHash() bool { return s == SCH || s == TCH || s == QCH }
 

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestServerIDValid(t *testing.T) {
@@ -48,17 +47,6 @@ func TestSchedulerRules(t *testing.T) {
 				t.Errorf("%s to %s: %v", s, next, !want)
 			}
 		}
-	}
-}
-
-func TestEffectiveTimeout(t *testing.T) {
-	h := HealthCheck{Timeout: 3 * time.Second, Interval: 9 * time.Second}
-	if got := h.EffectiveTimeout(); got != 9*time.Second {
-		t.Error(got)
-	}
-	h.Timeout = 10 * time.Second
-	if got := h.EffectiveTimeout(); got != 10*time.Second {
-		t.Error(got)
 	}
 }
 

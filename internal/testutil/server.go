@@ -23,10 +23,9 @@ type Server struct {
 	addr netip.AddrPort
 	echo bool
 
-	requests    atomic.Int64
-	probes      atomic.Int64
-	failing     atomic.Bool
-	connections atomic.Int64
+	requests atomic.Int64
+	probes   atomic.Int64
+	failing  atomic.Bool
 
 	mu      sync.Mutex // guards the two below
 	ln      net.Listener
@@ -82,9 +81,6 @@ func (s *Server) Addr() netip.AddrPort { return s.addr }
 // probes send, or chunks echoed.
 func (s *Server) Requests() int64 { return s.requests.Load() }
 
-// Connections counts accepted connections, those of probes included.
-func (s *Server) Connections() int64 { return s.connections.Load() }
-
 // Kill ends the server as a crash does: the port is closed and every connection
 // is reset. It may be called again.
 func (s *Server) Kill() {
@@ -137,7 +133,6 @@ func (s *Server) serve(ln net.Listener) {
 }
 
 func (s *Server) connection(c net.Conn) {
-	s.connections.Add(1)
 	defer func() {
 		s.mu.Lock()
 		delete(s.open, c)

@@ -148,13 +148,6 @@ func (r *Runner) Close() {
 	r.running.Wait()
 }
 
-// Probes is the number of targets being probed.
-func (r *Runner) Probes() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.probes)
-}
-
 // firstDelay spreads first probes: a fixed fraction of the window, which grows
 // with the number of targets that wait, up to the interval.
 func firstDelay(key probeKey, waiting int) time.Duration {

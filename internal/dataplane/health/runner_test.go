@@ -214,8 +214,8 @@ func TestOneProbeForAll(t *testing.T) {
 		withPort := check
 		withPort.Port = target.Port()
 		r.Subscribe(withPort, netip.AddrPortFrom(target.Addr(), 1), func(spec.Health) {})
-		if r.Probes() != 1 {
-			t.Errorf("%d probes for one address, port and settings", r.Probes())
+		if probesOf(r) != 1 {
+			t.Errorf("%d probes for one address, port and settings", probesOf(r))
 		}
 		time.Sleep(5 * time.Second)
 		if n := s.rounds(); n != 3 {
@@ -233,14 +233,14 @@ func TestOneProbeForAll(t *testing.T) {
 			t.Errorf("reports %q, %q, %q", a, b, c)
 		}
 		b.Close()
-		if r.Probes() != 1 {
+		if probesOf(r) != 1 {
 			t.Error("the probe ended before its last subscription")
 		}
 		other := check
 		other.URI = "/x"
 		r.Subscribe(other, target, func(spec.Health) {})
-		if r.Probes() != 2 {
-			t.Errorf("%d probes for two settings", r.Probes())
+		if probesOf(r) != 2 {
+			t.Errorf("%d probes for two settings", probesOf(r))
 		}
 	})
 }
@@ -258,7 +258,7 @@ func TestCloseEndsProbes(t *testing.T) {
 		}
 		sub.Close()
 		synctest.Wait()
-		if s.busy.Load() != 0 || r.Probes() != 0 {
+		if s.busy.Load() != 0 || probesOf(r) != 0 {
 			t.Error("the probe goes on after its last subscription ended")
 		}
 		r.Subscribe(long, target, func(spec.Health) {})
@@ -391,4 +391,11 @@ func (i *instant) Check(ctx context.Context, _ netip.AddrPort) error {
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// probesOf is the number of targets being probed.
+func probesOf(r *Runner) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.probes)
 }

@@ -70,7 +70,7 @@ var owned = map[policy.Header]h1.ID{
 }
 
 func (e *Engine) newSnapshot(f spec.Frontend, p *pool.Pool, rules []*pool.Pool) *snapshot {
-	s := &snapshot{Snapshot: policy.NewKeyedSnapshot(e.options.Secret, f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String()), log: newRequestLog(e.options.Logs, &f)}
+	s := &snapshot{Snapshot: policy.NewSnapshot(e.options.Secret, f, p, rules...), acl: acl.New(f.ACL), host: []byte(f.Listen.String()), log: newRequestLog(e.options.Logs, &f)}
 	for header, id := range owned {
 		if s.Headers().Own&header != 0 {
 			s.drop |= h1.Of(id)

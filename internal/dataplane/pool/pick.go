@@ -112,7 +112,3 @@ func (p *Pool) PickOther(key uint64, tried []*Member) *Member {
 // HasWeight reports whether any member has a weight above 0, usable or not: it
 // tells a service that is down from one that has no servers.
 func (p *Pool) HasWeight() bool { return p.now.Load().hasWeight }
-
-// UsesKey reports whether Pick's answer depends on its key under the scheduler
-// in force.
-func (p *Pool) UsesKey() bool { return p.now.Load().usesKey }

@@ -311,9 +311,6 @@ func TestPickOtherFollowsKey(t *testing.T) {
 			t.Fatalf("key %#x has different servers in equal pools", key)
 		}
 	}
-	if !p.UsesKey() || NewStatic().UsesKey() {
-		t.Error("UsesKey is wrong")
-	}
 }
 
 func TestDuplicateTargetsFirstCounts(t *testing.T) {

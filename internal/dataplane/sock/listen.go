@@ -8,7 +8,6 @@ package sock
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -16,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Backlog is asked for on every listening socket. The kernel clamps it to
+// backlog is asked for on every listening socket. The kernel clamps it to
 // net.core.somaxconn.
-const Backlog = 65535
+const backlog = 65535
 
 // Group is a set of sockets that listen on one address and share its
 // connections, one socket for each event loop.
@@ -78,27 +77,6 @@ func ListenTCP(addr netip.AddrPort, n int) (*Group, error) {
 	return g, nil
 }
 
-// Listen opens one listening socket for blocking use. A failure to bind is a
-// *BindError.
-func Listen(addr netip.AddrPort) (*net.TCPListener, error) {
-	fd, err := listenOne(addr, false)
-	if err != nil {
-		return nil, &BindError{Addr: addr, Err: err}
-	}
-	f := os.NewFile(uintptr(fd), "listener "+addr.String())
-	defer f.Close() // FileListener works on a copy
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, &BindError{Addr: addr, Err: err}
-	}
-	tl, ok := l.(*net.TCPListener)
-	if !ok {
-		l.Close()
-		return nil, &BindError{Addr: addr, Err: fmt.Errorf("unexpected listener type %T", l)}
-	}
-	return tl, nil
-}
-
 // CanBind reports whether addr could be listened on now, as nil or a
 // *BindError. It opens the socket, binds and closes it, so nothing is ever
 // accepted on it. An address a frontend of this process listens on is in use.
@@ -116,7 +94,7 @@ func listenOne(addr netip.AddrPort, reusePort bool) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Listen(fd, Backlog); err != nil {
+	if err := unix.Listen(fd, backlog); err != nil {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("listen", err)
 	}

@@ -94,8 +94,7 @@ func TestAddressInUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, errGroup := ListenTCP(addr, 2)
-			_, errOne := Listen(addr)
-			for call, err := range map[string]error{"ListenTCP": errGroup, "Listen": errOne, "CanBind": CanBind(addr)} {
+			for call, err := range map[string]error{"ListenTCP": errGroup, "CanBind": CanBind(addr)} {
 				var be *BindError
 				if !errors.As(err, &be) || be.Addr != addr || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "in use") {
 					t.Errorf("%s: %v", call, err)
@@ -190,35 +189,6 @@ func TestErrorTextsSayWhatToDo(t *testing.T) {
 		if got := (&BindError{Addr: addr, Err: errno}).Error(); !strings.Contains(got, want) || !strings.Contains(got, addr.String()) {
 			t.Errorf("%v: %s", errno, got)
 		}
-	}
-}
-
-func TestListenServes(t *testing.T) {
-	l, err := Listen(any4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	done := make(chan error, 1)
-	go func() {
-		c, err := l.Accept()
-		if err == nil {
-			_, err = c.Write([]byte("hello"))
-			c.Close()
-		}
-		done <- err
-	}()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	got, err := io.ReadAll(c)
-	if err != nil || string(got) != "hello" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }
 

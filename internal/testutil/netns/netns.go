@@ -160,13 +160,3 @@ func (n *NS) Start(cmd *exec.Cmd) {
 		}
 	})
 }
-
-// Sysctl sets a kernel parameter, such as net.ipv4.ip_forward, in the namespace.
-func (n *NS) Sysctl(path, value string) {
-	n.t.Helper()
-	var err error
-	n.Do(func() { err = os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0) })
-	if err != nil {
-		n.t.Fatalf("namespace %s: %v", n.Name, err)
-	}
-}

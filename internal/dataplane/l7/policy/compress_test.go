@@ -29,8 +29,8 @@ func TestOffer(t *testing.T) {
 }
 
 func TestCoding(t *testing.T) {
-	s := NewSnapshot(spec.Frontend{HTTP: &spec.HTTPOptions{Gzip: true}}, nil)
-	off := NewSnapshot(spec.Frontend{HTTP: &spec.HTTPOptions{}}, nil)
+	s := NewSnapshot(nil, spec.Frontend{HTTP: &spec.HTTPOptions{Gzip: true}}, nil)
+	off := NewSnapshot(nil, spec.Frontend{HTTP: &spec.HTTPOptions{}}, nil)
 	good := Representation{Status: 200, Type: []byte("text/html"), Length: 1024}
 	for _, c := range []struct {
 		name string

@@ -122,15 +122,9 @@ type target struct {
 	sticky *sticky    // nil: sessions are not kept
 }
 
-// NewSnapshot prepares a frontend. p may be nil for a redirect; rules are the
-// pools of its rules, in their order.
-func NewSnapshot(f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
-	return NewKeyedSnapshot(nil, f, p, rules...)
-}
-
-// NewKeyedSnapshot is NewSnapshot with the secret that session cookies are
-// made with.
-func NewKeyedSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
+// NewSnapshot prepares a frontend. Session cookies are made with the secret. p may
+// be nil for a redirect; rules are the pools of its rules, in their order.
+func NewSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*pool.Pool) *Snapshot {
 	s := &Snapshot{Frontend: f}
 	if f.HTTP != nil {
 		s.options = *f.HTTP

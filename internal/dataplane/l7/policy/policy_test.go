@@ -32,7 +32,7 @@ func TestDecideHeaders(t *testing.T) {
 		{"proto and port", spec.HTTPOptions{Proto: true, Port: true}, Headers{Own: ForwardedProto | ForwardedPort}, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n"},
 		{"source port", spec.HTTPOptions{ClientSrcPort: true}, Headers{Own: ForwardedSrcPort, SrcPort: true}, ""},
 	} {
-		plan := NewSnapshot(frontend(c.options), p).Decide(&View{PeerKey: 7})
+		plan := NewSnapshot(nil, frontend(c.options), p).Decide(&View{PeerKey: 7})
 		h := plan.Headers
 		if plan.Action != Forward || plan.Pool != p || plan.Key != 7 {
 			t.Errorf("%s: plan %+v", c.name, plan)
@@ -46,13 +46,13 @@ func TestDecideHeaders(t *testing.T) {
 func TestDecideRefusals(t *testing.T) {
 	p := pool.NewStatic()
 	defer p.Close()
-	if plan := NewSnapshot(frontend(spec.HTTPOptions{}), p).Decide(&View{Hops: maxHops}); plan.Action != Refuse || plan.Status != 500 {
+	if plan := NewSnapshot(nil, frontend(spec.HTTPOptions{}), p).Decide(&View{Hops: maxHops}); plan.Action != Refuse || plan.Status != 500 {
 		t.Errorf("loop: %+v", plan)
 	}
-	if plan := NewSnapshot(frontend(spec.HTTPOptions{}), p).Decide(&View{Hops: maxHops - 1}); plan.Action != Forward {
+	if plan := NewSnapshot(nil, frontend(spec.HTTPOptions{}), p).Decide(&View{Hops: maxHops - 1}); plan.Action != Forward {
 		t.Errorf("some hops: %+v", plan)
 	}
-	if plan := NewSnapshot(frontend(spec.HTTPOptions{}), nil).Decide(&View{}); plan.Action != Refuse || plan.Status != 503 {
+	if plan := NewSnapshot(nil, frontend(spec.HTTPOptions{}), nil).Decide(&View{}); plan.Action != Refuse || plan.Status != 503 {
 		t.Errorf("no pool: %+v", plan)
 	}
 }
@@ -72,7 +72,7 @@ func TestRedirect(t *testing.T) {
 		{spec.Redirect{Port: 443}, "a", "", 301, "https://a/"},
 	} {
 		v := &View{Host: []byte(c.host), Target: []byte(c.target), Hops: 99}
-		plan := NewSnapshot(frontend(spec.HTTPOptions{Redirect: &c.redirect}), nil).Decide(v)
+		plan := NewSnapshot(nil, frontend(spec.HTTPOptions{Redirect: &c.redirect}), nil).Decide(v)
 		if plan.Action != Redirect || plan.Status != c.status {
 			t.Errorf("%+v: plan %+v", c, plan)
 		}
@@ -85,7 +85,7 @@ func TestRedirect(t *testing.T) {
 func BenchmarkDecide(b *testing.B) {
 	p := pool.NewStatic(spec.Target{ID: "a", Addr: netip.MustParseAddrPort("127.0.0.1:1"), Weight: 1})
 	defer p.Close()
-	s := NewSnapshot(frontend(spec.HTTPOptions{XForwardedFor: true, SLBID: true}), p)
+	s := NewSnapshot(nil, frontend(spec.HTTPOptions{XForwardedFor: true, SLBID: true}), p)
 	v := &View{Host: []byte("www.example.com"), Target: []byte("/")}
 	b.ReportAllocs()
 	for b.Loop() {

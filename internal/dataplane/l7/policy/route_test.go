@@ -36,7 +36,7 @@ func routes(t testing.TB, rules []spec.Rule) func(host, requested string) string
 	for _, r := range rules {
 		pools = append(pools, newPool(r.ID))
 	}
-	s := NewSnapshot(frontend(spec.HTTPOptions{Rules: rules}), newPool("listener"), pools...)
+	s := NewSnapshot(nil, frontend(spec.HTTPOptions{Rules: rules}), newPool("listener"), pools...)
 	return func(host, requested string) string {
 		plan := s.Decide(&View{Host: []byte(host), Target: []byte(requested)})
 		if plan.Action == Refuse {
@@ -145,7 +145,7 @@ func TestRouteWithoutPool(t *testing.T) {
 	p := pool.NewStatic()
 	defer p.Close()
 	for _, pools := range [][]*pool.Pool{nil, {nil}} {
-		s := NewSnapshot(frontend(spec.HTTPOptions{Rules: rulesOf("a.com")}), p, pools...)
+		s := NewSnapshot(nil, frontend(spec.HTTPOptions{Rules: rulesOf("a.com")}), p, pools...)
 		if plan := s.Decide(&View{Host: []byte("a.com"), Target: []byte("/")}); plan.Action != Refuse || plan.Status != 503 {
 			t.Errorf("plan %+v", plan)
 		}
@@ -274,7 +274,7 @@ func manyHosts() *Snapshot {
 		pools = append(pools, p, p)
 	}
 	rules = append(rules, spec.Rule{Domain: "*.wild.example.com"}, spec.Rule{Path: "/static/"})
-	return NewSnapshot(frontend(spec.HTTPOptions{Rules: rules}), p, append(pools, p, p)...)
+	return NewSnapshot(nil, frontend(spec.HTTPOptions{Rules: rules}), p, append(pools, p, p)...)
 }
 
 var routed = map[string]View{

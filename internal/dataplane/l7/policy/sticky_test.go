@@ -32,7 +32,7 @@ func groupOf(t testing.TB, ids ...string) *pool.Pool {
 }
 
 func sticking(o spec.Sticky, p *pool.Pool) *Snapshot {
-	return NewKeyedSnapshot([]byte("secret"), frontend(spec.HTTPOptions{Sticky: &o}), p)
+	return NewSnapshot([]byte("secret"), frontend(spec.HTTPOptions{Sticky: &o}), p)
 }
 
 // member finds a member by its ID.
@@ -139,14 +139,14 @@ func TestMarkIsGuarded(t *testing.T) {
 	f := frontend(spec.HTTPOptions{Sticky: &inserting})
 	f.ID.Port++
 	for name, other := range map[string]*Snapshot{
-		"another listener": NewKeyedSnapshot([]byte("secret"), f, p),
-		"another secret":   NewKeyedSnapshot([]byte("secrets"), frontend(spec.HTTPOptions{Sticky: &inserting}), p),
+		"another listener": NewSnapshot([]byte("secret"), f, p),
+		"another secret":   NewSnapshot([]byte("secrets"), frontend(spec.HTTPOptions{Sticky: &inserting}), p),
 	} {
 		if plan := other.Decide(&View{Cookie: []byte(cookie), Now: 1000}); plan.Member != nil {
 			t.Errorf("it counts with %s", name)
 		}
 	}
-	again := NewKeyedSnapshot([]byte("secret"), frontend(spec.HTTPOptions{Sticky: &inserting}), p)
+	again := NewSnapshot([]byte("secret"), frontend(spec.HTTPOptions{Sticky: &inserting}), p)
 	if plan := again.Decide(&View{Cookie: []byte(cookie), Now: 1000}); plan.Member == nil {
 		t.Error("it does not survive a restart")
 	}
@@ -244,7 +244,7 @@ func TestServerCookie(t *testing.T) {
 // TestRuleSessions: a rule has its own, or none.
 func TestRuleSessions(t *testing.T) {
 	own, rule, plain := groupOf(t, "a", "b"), groupOf(t, "a", "b"), groupOf(t, "a", "b")
-	s := NewSnapshot(frontend(spec.HTTPOptions{Sticky: &inserting, Rules: []spec.Rule{{Domain: "r.test", Sticky: &serving}, {Domain: "p.test"}}}), own, rule, plain)
+	s := NewSnapshot(nil, frontend(spec.HTTPOptions{Sticky: &inserting, Rules: []spec.Rule{{Domain: "r.test", Sticky: &serving}, {Domain: "p.test"}}}), own, rule, plain)
 	for host, want := range map[string]string{"x.test": "insert", "r.test": "server", "p.test": "none"} {
 		plan := s.Decide(&View{Host: []byte(host), Target: []byte("/")})
 		mark, _ := plan.AppendMark(nil, 200, plan.Pick())
@@ -258,7 +258,7 @@ func TestRuleSessions(t *testing.T) {
 			t.Errorf("%s: %s, want %s", host, got, want)
 		}
 	}
-	if !s.Sessions() || NewSnapshot(frontend(spec.HTTPOptions{}), own).Sessions() {
+	if !s.Sessions() || NewSnapshot(nil, frontend(spec.HTTPOptions{}), own).Sessions() {
 		t.Error("Sessions is wrong")
 	}
 }
