@@ -82,7 +82,11 @@ func (c *connection) resolve() (target, error) {
 
 // client returns a client for the action, whose name decides the version.
 func (t target) client(action string) (*client.Client, error) {
-	hc, err := httpClient(t)
+	ca := ""
+	if strings.HasPrefix(t.Endpoint, "https://") {
+		ca = t.CAFile
+	}
+	hc, err := client.HTTPClient(ca)
 	if err != nil {
 		return nil, err
 	}

@@ -182,20 +182,29 @@ func parseError(resp *http.Response, body []byte) error {
 	return &Error{Status: resp.StatusCode, Code: e.Code, Message: e.Message, RequestID: e.RequestId}
 }
 
-// HTTPClient returns a client that trusts the authorities in the PEM file
-// caFile and no others; an empty name means those of the system.
+// callTimeout bounds one call of HTTPClient's. The node itself waits at most some
+// seconds for a change to reach the data plane.
+const callTimeout = 60 * time.Second
+
+// HTTPClient returns a client for calls now and then, which also trusts the
+// authorities in the PEM file caFile; an empty name means those of the system
+// alone. It keeps no connection, and never goes through a proxy: a request to a
+// local port would not arrive.
 func HTTPClient(caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := &http.Transport{Proxy: nil, DisableKeepAlives: true}
 	if caFile != "" {
 		text, err := os.ReadFile(caFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA file: %w", err)
 		}
-		roots := x509.NewCertPool()
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool()
+		}
 		if !roots.AppendCertsFromPEM(text) {
 			return nil, fmt.Errorf("CA file %s holds no certificate in PEM form", caFile)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	return &http.Client{Transport: transport}, nil
+	return &http.Client{Transport: transport, Timeout: callTimeout}, nil
 }
