@@ -64,7 +64,9 @@ func checkHTTPS(tx *store.Tx, l *slb.Listener) error {
 	if _, ok := slb.BuiltinTLSCipherPolicy(l.HTTPS.TLSCipherPolicy); ok {
 		return nil
 	}
-	if _, ok := tx.TLSCipherPolicies.Get(l.HTTPS.TLSCipherPolicy); !ok {
+	// With a policy that nothing can be served by, the data plane could but keep
+	// what it has, and whatever else the call asks for would come to nothing.
+	if policy, ok := tx.TLSCipherPolicies.Get(l.HTTPS.TLSCipherPolicy); !ok || !policy.Servable() {
 		return invalid("TLSCipherPolicy")
 	}
 	return nil

@@ -216,6 +216,26 @@ func TestPolicyNames(t *testing.T) {
 	}
 }
 
+// TestPolicyOfNothing: a policy all of whose suites are names alone is kept for
+// its owner, but no listener comes to have it.
+func TestPolicyOfNothing(t *testing.T) {
+	w := newWorld(t)
+	lb := withHTTPS(w)
+	nothing := params{"TLSVersions.1", "TLSv1.2", "TLSVersions.2", "TLSv1.3", "Ciphers.1", "ECDHE-RSA-AES256-SHA384", "Ciphers.2", "TLS_AES_128_CCM_SHA256"}
+	names := w.ok("CreateTLSCipherPolicy", append(params{"RegionId", "cn-hangzhou", "Name", "names"}, nothing...)...).text(t, "TLSCipherPolicyId")
+	listener := params{"LoadBalancerId", lb, "ListenerPort", "443"}
+	w.fails(invalidError("TLSCipherPolicy"), "SetLoadBalancerHTTPSListenerAttribute", append(listener, "TLSCipherPolicy", names)...)
+	w.fails(invalidError("TLSCipherPolicy"), "CreateLoadBalancerHTTPSListener", "LoadBalancerId", lb, "ListenerPort", "444", "BackendServerPort", "8080", "HealthCheck", "off",
+		"ServerCertificateId", w.fill("$SERVER", lb), "TLSCipherPolicy", names)
+
+	set := params{"RegionId", "cn-hangzhou", "TLSCipherPolicyId", names, "Name", "names"}
+	w.ok("SetTLSCipherPolicyAttribute", append(set, append(nothing, "Ciphers.3", "AES128-GCM-SHA256")...)...)
+	w.ok("SetLoadBalancerHTTPSListenerAttribute", append(listener, "TLSCipherPolicy", names)...)
+	w.fails(invalidError("Ciphers"), "SetTLSCipherPolicyAttribute", append(set, nothing...)...)
+	w.ok("SetLoadBalancerHTTPSListenerAttribute", append(listener, "TLSCipherPolicy", "tls_cipher_policy_1_2")...)
+	w.ok("SetTLSCipherPolicyAttribute", append(set, nothing...)...)
+}
+
 // TestClientCertAliases: an alias takes no header's place that means something
 // else, and no other's of the listener.
 func TestClientCertAliases(t *testing.T) {

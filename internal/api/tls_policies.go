@@ -116,7 +116,8 @@ type setTLSPolicyResult struct {
 }
 
 // setTLSPolicy replaces all that a policy consists of. The task it answers is
-// done by then; its id is the request's.
+// done by then; its id is the request's. Where listeners use the policy something
+// must be left that they can be served by.
 func (s *Server) setTLSPolicy(ctx context.Context, p *setTLSPolicyParams) (*setTLSPolicyResult, error) {
 	if err := s.checkRegion(p.RegionID, true); err != nil {
 		return nil, err
@@ -129,6 +130,12 @@ func (s *Server) setTLSPolicy(ctx context.Context, p *setTLSPolicyParams) (*setT
 		policy.Name = p.Name
 		if err := p.apply(policy); err != nil {
 			return err
+		}
+		if !policy.Servable() {
+			tx.Listeners.Prefix("")
+			if len(tx.State().ListenersUsingPolicy(policy.ID)) > 0 {
+				return invalid("Ciphers")
+			}
 		}
 		tx.TLSCipherPolicies.Put(policy)
 		return nil

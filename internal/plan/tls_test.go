@@ -112,7 +112,8 @@ func TestAffectedByTLS(t *testing.T) {
 }
 
 // TestSuiteNumbers compares our table with the one of crypto/tls, as far as that
-// goes; every name that a policy may have is in ours.
+// goes; every name that a policy may have is in ours. What is not in theirs makes
+// no policy that can be served.
 func TestSuiteNumbers(t *testing.T) {
 	theirs := map[string]uint16{}
 	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
@@ -124,7 +125,12 @@ func TestSuiteNumbers(t *testing.T) {
 		if !ok {
 			t.Errorf("%s has no number", name)
 		}
-		if want, ok := theirs[registeredName(name)]; ok {
+		want, ok := theirs[registeredName(name)]
+		alone := slb.TLSCipherPolicy{TLSVersions: slb.TLSVersions, Ciphers: []string{name}}
+		if alone.Servable() != ok {
+			t.Errorf("%s alone can be served: %t; crypto/tls has it: %t", name, alone.Servable(), ok)
+		}
+		if ok {
 			known++
 			if id != want {
 				t.Errorf("%s is %#x, crypto/tls says %#x", name, id, want)

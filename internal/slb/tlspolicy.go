@@ -58,6 +58,22 @@ func CiphersOfVersion(version string) []string {
 	return nil
 }
 
+// suitesWithoutCode are those that the data plane's TLS does not have. Policies
+// may name them, but they are never agreed on.
+var suitesWithoutCode = []string{
+	"ECDHE-ECDSA-AES256-SHA384", "ECDHE-RSA-AES256-SHA384", "AES256-SHA256",
+	"TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256",
+}
+
+// Servable tells whether a client can come to terms with the policy: one of its
+// versions has one of its suites.
+func (p *TLSCipherPolicy) Servable() bool {
+	return slices.ContainsFunc(p.Ciphers, func(suite string) bool {
+		fits := func(version string) bool { return slices.Contains(CiphersOfVersion(version), suite) }
+		return !slices.Contains(suitesWithoutCode, suite) && slices.ContainsFunc(p.TLSVersions, fits)
+	})
+}
+
 // builtinPolicies are listed in no answer; listeners name them.
 var builtinPolicies = []*TLSCipherPolicy{
 	{ID: "tls_cipher_policy_1_0", TLSVersions: []string{TLS10, TLS11, TLS12}, Ciphers: suitesTo12},
