@@ -1,5 +1,5 @@
 // Package accesslog writes lines to files for parts that must not wait: event
-// loops above all. A line is copied into a buffer in memory; one goroutine writes
+// loops above all. A line is made in a buffer in memory; one goroutine writes
 // the buffers out, rotates the files and removes old ones. When it cannot keep up
 // lines are dropped and counted, never waited for. Nothing is synced: a crash of
 // the host may cost the last lines, a crash of the process a quarter of a second.
@@ -36,9 +36,9 @@ type Options struct {
 
 // Bounds of what waits to be written.
 const (
-	bufferSize = 64 << 10
-	// maxBuffers in memory together: beyond it lines are dropped.
-	maxBuffers = 512
+	// mostMemory is how many bytes of buffers there are at most: beyond it lines
+	// are dropped.
+	mostMemory = 32 << 20
 	// flushAfter is how long a line waits at most for others.
 	flushAfter = 250 * time.Millisecond
 	shards     = 8
@@ -52,8 +52,9 @@ type Writer struct {
 	wake    chan struct{} // a log has become dirty
 	quit    chan struct{}
 	done    chan struct{}
-	pool    sync.Pool
-	inUse   atomic.Int64 // buffers
+	small   sync.Pool
+	large   sync.Pool
+	inUse   atomic.Int64 // bytes of buffers
 	written atomic.Uint64
 	dropped atomic.Uint64
 	failed  atomic.Uint64
@@ -64,9 +65,8 @@ type Writer struct {
 
 // batch is a buffer on its way to its file.
 type batch struct {
-	path  string
-	lines int
-	buf   *[]byte
+	path string
+	buf  *buffer
 }
 
 // New starts a writer.
@@ -86,8 +86,9 @@ func New(o Options) *Writer {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &Writer{o: o, full: make(chan batch, maxBuffers), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	w.pool.New = func() any { b := make([]byte, 0, bufferSize); return &b }
+	w := &Writer{o: o, full: make(chan batch, mostMemory/smallBuffer), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	w.small.New = func() any { return newBuffer(smallBuffer) }
+	w.large.New = func() any { return newBuffer(largeBuffer) }
 	w.files.init(&w.o)
 	go w.run()
 	return w
@@ -104,10 +105,10 @@ type Log struct {
 
 type shard struct {
 	mu    sync.Mutex
-	buf   *[]byte
-	lines int
-	clock clock
-	_     [40]byte
+	buf   *buffer // nil: there are no lines
+	busy  bool    // the buffer before was filled, rather than written for its age
+	stamp Stamp
+	_     [24]byte
 }
 
 // Log gives the log of a path below the writer's directory, such as
@@ -148,40 +149,42 @@ func fileName(s string) string {
 	return b.String()
 }
 
-// Append hands a line over: begin, the time, end. The caller's shard is any
-// number that other callers seldom use at the same time. It does not wait, and is
-// false when the line was dropped.
-func (l *Log) Append(shard uint32, begin, end []byte) bool {
+// Append has line append a line to what it is given, its end included. The
+// caller's shard is any number that other callers seldom use at the same time.
+// Append does not wait, and is false when there was no room for the line.
+func (l *Log) Append(shard uint32, line func(dst []byte, stamp *Stamp) []byte) bool {
 	s := &l.shards[shard%shards]
-	s.mu.Lock()
-	if s.buf == nil {
-		if l.w.inUse.Add(1) > maxBuffers {
-			l.w.inUse.Add(-1)
-			s.mu.Unlock()
-			l.w.dropped.Add(1)
-			return false
-		}
-		s.buf = l.w.pool.Get().(*[]byte)
+	if !l.append(s, line) {
+		l.w.dropped.Add(1)
+		return false
 	}
-	b := append(*s.buf, begin...)
-	b = s.clock.append(b, time.Now())
-	*s.buf = append(b, end...)
-	s.lines++
-	if len(*s.buf) >= bufferSize/2 {
-		l.handOverLocked(s)
-	}
-	s.mu.Unlock()
 	if !l.isDirty.Load() && !l.isDirty.Swap(true) {
 		l.w.mark(l)
 	}
 	return true
 }
 
-// handOverLocked gives the shard's buffer to the goroutine. There is always room:
-// no more buffers exist than the channel takes.
-func (l *Log) handOverLocked(s *shard) {
-	l.w.full <- batch{l.path, s.lines, s.buf}
-	s.buf, s.lines = nil, 0
+func (l *Log) append(s *shard, line func([]byte, *Stamp) []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.buf == nil {
+		if s.buf = l.w.take(s.busy); s.buf == nil {
+			return false
+		}
+	}
+	b := s.buf
+	had := cap(b.text)
+	b.text = line(b.text, &s.stamp)
+	b.lines++
+	if grown := cap(b.text) - had; grown > 0 {
+		l.w.inUse.Add(int64(grown))
+	}
+	if len(b.text) >= b.enough {
+		s.busy = true
+		l.w.full <- batch{l.path, b} // there is room for every buffer that there may be
+		s.buf = nil
+	}
+	return true
 }
 
 // mark has the goroutine look after a log whose lines wait.
@@ -198,7 +201,7 @@ func (w *Writer) mark(l *Log) {
 	}
 }
 
-// collect hands over the buffers of all logs with lines.
+// collect writes the buffers of all logs with lines.
 func (w *Writer) collect() {
 	w.mu.Lock()
 	dirty := w.dirty
@@ -209,31 +212,27 @@ func (w *Writer) collect() {
 		for i := range l.shards {
 			s := &l.shards[i]
 			s.mu.Lock()
-			if s.buf != nil {
-				b := batch{l.path, s.lines, s.buf}
-				s.buf, s.lines = nil, 0
-				s.mu.Unlock()
-				w.write(b)
-				continue
+			b := s.buf
+			s.buf = nil
+			if b != nil {
+				s.busy = len(b.text) > smallBuffer
 			}
 			s.mu.Unlock()
+			if b != nil {
+				w.write(batch{l.path, b})
+			}
 		}
 	}
 }
 
 // write writes a buffer and takes it back.
 func (w *Writer) write(b batch) {
-	if err := w.files.write(b.path, *b.buf); err != nil {
-		w.failed.Add(uint64(b.lines))
+	if err := w.files.write(b.path, b.buf.text); err != nil {
+		w.failed.Add(uint64(b.buf.lines))
 	} else {
-		w.written.Add(uint64(b.lines))
+		w.written.Add(uint64(b.buf.lines))
 	}
-	if cap(*b.buf) > 4*bufferSize {
-		*b.buf = make([]byte, 0, bufferSize)
-	}
-	*b.buf = (*b.buf)[:0]
-	w.pool.Put(b.buf)
-	w.inUse.Add(-1)
+	w.give(b.buf)
 }
 
 func (w *Writer) run() {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,6 +41,13 @@ func eventually(t *testing.T, what string, fn func() bool) {
 	}
 }
 
+// stamped makes a line of the time and what is around it.
+func stamped(begin, end string) func([]byte, *Stamp) []byte {
+	return func(b []byte, s *Stamp) []byte {
+		return append(s.Append(append(b, begin...), time.Now().UnixNano()), end...)
+	}
+}
+
 func TestLinesArrive(t *testing.T) {
 	dir := t.TempDir()
 	w := New(Options{Dir: filepath.Join(dir, "access")})
@@ -49,13 +57,13 @@ func TestLinesArrive(t *testing.T) {
 	for shard := range uint32(4) {
 		producers.Go(func() {
 			for i := range each {
-				if !l.Append(shard, []byte(`{"time":`), fmt.Appendf(nil, `,"n":%d}`+"\n", i)) {
+				if !l.Append(shard, stamped(`{"time":`, fmt.Sprintf(`,"n":%d}`+"\n", i))) {
 					t.Error("dropped")
 				}
 			}
 		})
 	}
-	other.Append(9, []byte("a "), []byte(" b\n"))
+	other.Append(9, stamped("a ", " b\n"))
 	producers.Wait()
 	eventually(t, "written without Close", func() bool { return w.Stats().Written == 4*each+1 })
 	w.Close()
@@ -80,7 +88,7 @@ func TestLinesArrive(t *testing.T) {
 func TestCloseWritesTheRest(t *testing.T) {
 	dir := t.TempDir()
 	w := New(Options{Dir: dir})
-	w.Log("a").Append(0, []byte("x"), []byte("\n"))
+	w.Log("a").Append(0, stamped("x", "\n"))
 	w.Close()
 	if got := lines(t, filepath.Join(dir, "a.log")); len(got) != 1 {
 		t.Errorf("%q", got)
@@ -96,16 +104,16 @@ func TestNeverWaits(t *testing.T) {
 	}
 	w := New(Options{Dir: dir})
 	l := w.Log("a")
-	line := bytes.Repeat([]byte("x"), 16<<10)
+	line := stamped(strings.Repeat("x", 16<<10), "\n")
 	taken, refused := 0, 0
 	for refused < 100 {
-		if l.Append(0, line, []byte("\n")) {
+		if l.Append(0, line) {
 			taken++
 		} else {
 			refused++
 		}
 	}
-	if most := maxBuffers * bufferSize / len(line); taken > most {
+	if most := mostMemory >> 14; taken > most {
 		t.Errorf("%d lines held, want at most %d", taken, most)
 	}
 	if got := w.Stats().Dropped; got != 100 {
@@ -126,12 +134,70 @@ func TestNeverWaits(t *testing.T) {
 		}
 	}()
 	eventually(t, "the rest is written", func() bool { return w.Stats().Written == uint64(taken) })
-	if !l.Append(0, line, []byte("\n")) {
+	if !l.Append(0, line) {
 		t.Error("still dropping")
 	}
 	w.Close()
 	r.Close()
 	<-drained
+}
+
+// TestManyLogs: a log with a line holds so little that thousands find room.
+func TestManyLogs(t *testing.T) {
+	const logs = 3000
+	w := New(Options{Dir: t.TempDir()})
+	defer w.Close()
+	for i := range logs {
+		if !w.Log(strconv.Itoa(i)).Append(0, stamped("x", "\n")) {
+			t.Fatalf("no room for a line of log %d", i)
+		}
+	}
+}
+
+// TestMemoryIsGivenBack: what is counted as held comes to nothing, whatever the
+// size of lines, and so does not use up the room for good.
+func TestMemoryIsGivenBack(t *testing.T) {
+	w := New(Options{Dir: t.TempDir()})
+	l := w.Log("a")
+	for _, n := range []int{1, 100, smallBuffer, 1000, 1000, largeBuffer, 100, 3 * largeBuffer, 1} {
+		if !l.Append(0, stamped(strings.Repeat("x", n), "\n")) {
+			t.Errorf("no room for %d bytes", n)
+		}
+	}
+	w.Close()
+	if n := w.inUse.Load(); n != 0 {
+		t.Errorf("%d bytes are held for ever", n)
+	}
+	if s := w.Stats(); s.Written != 9 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestStamp(t *testing.T) {
+	var s Stamp
+	at := func(now int64) time.Time {
+		v, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(s.Append(nil, now)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	const clock = int64(1e15)
+	first := at(clock)
+	if d := time.Since(first).Abs(); d > time.Minute {
+		t.Errorf("%v off", d)
+	}
+	for _, d := range []time.Duration{time.Millisecond, 17 * time.Millisecond, 99 * time.Millisecond} {
+		if got := at(clock + int64(d)).Sub(first); got < d-time.Millisecond || got > d+time.Millisecond {
+			t.Errorf("%v later became %v later", d, got)
+		}
+	}
+	// A clock says nothing of the time of day for long, and may be another one.
+	for _, clock := range []int64{clock + int64(time.Hour), 5} {
+		if d := time.Since(at(clock)).Abs(); d > time.Minute {
+			t.Errorf("%v off", d)
+		}
+	}
 }
 
 func TestCannotWrite(t *testing.T) {
@@ -143,7 +209,7 @@ func TestCannotWrite(t *testing.T) {
 	w := New(Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	l := w.Log("file", "a") // file is no directory
 	for range 3 {
-		l.Append(0, []byte("x"), []byte("\n"))
+		l.Append(0, stamped("x", "\n"))
 		eventually(t, "failure", func() bool { s := w.Stats(); return s.Failed > 0 })
 	}
 	w.Close()
@@ -302,11 +368,10 @@ func BenchmarkAppend(b *testing.B) {
 	w := New(Options{Dir: b.TempDir(), KeepFiles: 1})
 	defer w.Close()
 	l := w.Log("a")
-	line := bytes.Repeat([]byte("x"), 700)
-	end := []byte("}\n")
+	line := stamped(strings.Repeat("x", 700), "}\n")
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Append(0, line, end)
+		l.Append(0, line)
 	}
 	b.ReportMetric(float64(w.Stats().Dropped)/float64(b.N), "dropped")
 }

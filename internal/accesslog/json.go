@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -22,14 +23,40 @@ func AppendText(dst, text []byte) []byte {
 		text = text[:MaxText]
 	}
 	dst = append(dst, '"')
+	dst, n := appendPlain(dst, text)
+	if n < len(text) {
+		dst = appendOdd(dst, text[n:])
+	}
+	if cut {
+		dst = append(dst, "..."...)
+	}
+	return append(dst, '"')
+}
+
+// appendPlain appends what of text stands for itself up to the first that may
+// not, and tells how much that is. Most texts it takes whole.
+func appendPlain(dst, text []byte) ([]byte, int) {
+	at, n := len(dst), 0
+	dst = slices.Grow(dst, len(text))
+	to := dst[at : at+len(text)]
+	for len(text)-n >= 8 {
+		x := binary.LittleEndian.Uint64(text[n:])
+		if !allPlain(x) {
+			return dst[:at+n], n
+		}
+		binary.LittleEndian.PutUint64(to[n:], x)
+		n += 8
+	}
+	for ; n < len(text) && plain[text[n]]; n++ {
+		to[n] = text[n]
+	}
+	return dst[:at+n], n
+}
+
+// appendOdd appends text with the escapes that it needs.
+func appendOdd(dst, text []byte) []byte {
 	from := 0
 	for i := 0; i < len(text); {
-		for len(text)-i >= 8 && allPlain(binary.LittleEndian.Uint64(text[i:])) {
-			i += 8
-		}
-		if i == len(text) {
-			break
-		}
 		c := text[i]
 		if plain[c] {
 			i++
@@ -46,11 +73,7 @@ func AppendText(dst, text []byte) []byte {
 		i++
 		from = i
 	}
-	dst = append(dst, text[from:]...)
-	if cut {
-		dst = append(dst, "..."...)
-	}
-	return append(dst, '"')
+	return append(dst, text[from:]...)
 }
 
 // allPlain tells whether eight bytes stand for themselves.
@@ -100,22 +123,4 @@ func AppendInt(dst []byte, n int64) []byte {
 			return append(dst, digits[i:]...)
 		}
 	}
-}
-
-// clock renders times, most of which lie in the second of the one before.
-type clock struct {
-	second int64
-	text   [len("2006-01-02T15:04:05")]byte
-}
-
-// append appends a time as a JSON string, in UTC with milliseconds.
-func (c *clock) append(dst []byte, t time.Time) []byte {
-	if s := t.Unix(); s != c.second {
-		c.second = s
-		t.UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05")
-	}
-	ms := t.Nanosecond() / int(time.Millisecond)
-	dst = append(dst, '"')
-	dst = append(dst, c.text[:]...)
-	return append(dst, '.', '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), 'Z', '"')
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/accesslog"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/rpc"
 )
 
@@ -28,29 +29,37 @@ func (n *Node) audit() func(rpc.CallInfo) {
 		if c.AccessKeyID == "" || c.Read {
 			return
 		}
-		text := func(b []byte, name, value string) []byte {
-			b = append(append(append(b, ',', '"'), name...), '"', ':')
-			return accesslog.AppendText(b, []byte(value))
+		line := func(b []byte, stamp *accesslog.Stamp) []byte {
+			b = stamp.Append(append(b, `{"time":`...), loop.Clock())
+			b = appendCall(b, &c)
+			return append(b, "}\n"...)
 		}
-		var b []byte
-		b = text(b, "access_key_id", c.AccessKeyID)
-		b = text(b, "remote", c.Remote.String())
-		b = text(b, "product", c.Product)
-		b = text(b, "action", c.Action)
-		b = text(b, "request_id", c.RequestID)
-		b = accesslog.AppendInt(append(b, `,"status":`...), int64(c.Status))
-		b = text(b, "code", c.Code)
-		b = append(b, `,"params":{`...)
-		for i, name := range slices.Sorted(maps.Keys(c.Params)) {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(accesslog.AppendText(b, []byte(name)), ':')
-			b = accesslog.AppendText(b, []byte(c.Params[name]))
-		}
-		b = append(b, "}}\n"...)
-		if !log.Append(0, []byte(`{"time":`), b) {
+		if !log.Append(0, line) {
 			n.log.Error("no room in the audit log", "action", c.Action, "request", c.RequestID)
 		}
 	}
+}
+
+// appendCall appends what the audit log says of a call.
+func appendCall(b []byte, c *rpc.CallInfo) []byte {
+	text := func(name, value string) {
+		b = append(append(append(b, ',', '"'), name...), '"', ':')
+		b = accesslog.AppendText(b, []byte(value))
+	}
+	text("access_key_id", c.AccessKeyID)
+	text("remote", c.Remote.String())
+	text("product", c.Product)
+	text("action", c.Action)
+	text("request_id", c.RequestID)
+	b = accesslog.AppendInt(append(b, `,"status":`...), int64(c.Status))
+	text("code", c.Code)
+	b = append(b, `,"params":{`...)
+	for i, name := range slices.Sorted(maps.Keys(c.Params)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(accesslog.AppendText(b, []byte(name)), ':')
+		b = accesslog.AppendText(b, []byte(c.Params[name]))
+	}
+	return append(b, '}')
 }

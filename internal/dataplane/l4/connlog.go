@@ -88,25 +88,23 @@ func (l *connectionLog) end(w *worker, t *tally, client netip.AddrPort, m *pool.
 	if t == nil {
 		return
 	}
-	b := append(w.line[:0], l.fixed...)
-	b = append(b, `,"client_ip":"`...)
-	b = client.Addr().AppendTo(b)
-	b = append(b, `","client_port":`...)
-	b = accesslog.AppendInt(b, int64(client.Port()))
-	b = append(b, `,"upstream_addr":"`...)
-	if m != nil {
-		b = m.Addr().AppendTo(b)
-	} else {
-		b = append(b, '-')
-	}
-	b = append(b, `","time":`...)
-	n := len(b)
-	b = accesslog.AppendInt(append(b, `,"bytes_received":`...), t.in)
-	b = accesslog.AppendInt(append(b, `,"bytes_sent":`...), t.out)
-	b = accesslog.AppendSeconds(append(b, `,"duration":`...), max(0, w.loop.Now()-t.began))
-	b = append(append(append(b, `,"end":"`...), t.why...), "\"}\n"...)
-	w.line = b
-	l.log.Append(w.shard, b[:n], b[n:])
+	now := w.loop.Now()
+	l.log.Append(w.shard, func(b []byte, stamp *accesslog.Stamp) []byte {
+		b = append(append(b, l.fixed...), `,"client_ip":"`...)
+		b = client.Addr().AppendTo(b)
+		b = accesslog.AppendInt(append(b, `","client_port":`...), int64(client.Port()))
+		b = append(b, `,"upstream_addr":"`...)
+		if m != nil {
+			b = m.Addr().AppendTo(b)
+		} else {
+			b = append(b, '-')
+		}
+		b = stamp.Append(append(b, `","time":`...), now)
+		b = accesslog.AppendInt(append(b, `,"bytes_received":`...), t.in)
+		b = accesslog.AppendInt(append(b, `,"bytes_sent":`...), t.out)
+		b = accesslog.AppendSeconds(append(b, `,"duration":`...), max(0, now-t.began))
+		return append(append(append(b, `,"end":"`...), t.why...), "\"}\n"...)
+	})
 	*t = tally{}
 	w.tallies.Put(t)
 }

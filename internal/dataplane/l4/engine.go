@@ -88,7 +88,6 @@ type worker struct {
 	own     loop.Slab[carrier] // of one flow each
 	stash   stash
 	tallies loop.Slab[tally] // for the log of connections
-	line    []byte           // scratch for its lines
 	shard   uint32           // of the log
 	udp     *datagrams       // made with the first UDP frontend
 }

@@ -33,7 +33,7 @@ type record struct {
 	tries       [maxConnectTries + 1]try
 
 	log  *requestLog // nil: not logged
-	line []byte      // what of the line is known from the request
+	line []byte      // what the log says of the request
 	// hostless: the request names no host, the server's address stands in.
 	hostless bool
 

@@ -10,8 +10,8 @@ import (
 )
 
 // requestLog is the access log of a frontend. What a line says of the request is
-// rendered when the request is there, since its bytes do not stay; the rest is
-// added at the end, and the line handed to the log's writer.
+// rendered when the request is there, since its bytes do not stay; all else is
+// rendered at the end, where the log's writer wants it.
 type requestLog struct {
 	log *accesslog.Log
 	// fixed is the same in every line.
@@ -23,23 +23,21 @@ func newRequestLog(w *accesslog.Writer, f *spec.Frontend) *requestLog {
 	if w == nil || o == nil {
 		return nil
 	}
-	b := appendMember([]byte{'{'}, "slbid", []byte(f.ID.Instance))
+	b := appendMember([]byte{'{'}, `"slbid":`, []byte(f.ID.Instance))
 	for _, m := range []struct{ name, value string }{
 		{"instance_id", f.ID.Instance}, {"instance_name", o.Name}, {"region", o.Region}, {"network_type", o.NetworkType}, {"vpc_id", o.VPC},
 		{"scheme", string(f.ID.Protocol)}, {"vip_addr", f.Listen.Addr().String()},
 	} {
-		b = appendMember(b, m.name, []byte(m.value))
+		b = appendMember(b, `,"`+m.name+`":`, []byte(m.value))
 	}
-	b = accesslog.AppendInt(append(b, `"slb_vport":`...), int64(f.ID.Port))
+	b = accesslog.AppendInt(append(b, `,"slb_vport":`...), int64(f.ID.Port))
 	return &requestLog{log: w.Log(o.Project, o.Store, f.ID.Instance), fixed: b}
 }
 
-// appendMember appends a member of an object and the comma behind it.
-func appendMember(dst []byte, name string, value []byte) []byte {
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-	dst = append(dst, `":`...)
-	return append(accesslog.AppendText(dst, value), ',')
+// appendMember appends a member of an object: its label, with the comma in front,
+// and its value.
+func appendMember(dst []byte, label string, value []byte) []byte {
+	return accesslog.AppendText(append(dst, label...), value)
 }
 
 // logged is what a line says of a request. What is empty was not there.
@@ -55,27 +53,24 @@ type logged struct {
 // begin renders what is known of the request.
 func (l *requestLog) begin(r *record, peer netip.AddrPort, q *logged) {
 	r.log = l
-	b := append(r.line[:0], l.fixed...)
-	b = append(b, `,"client_ip":"`...)
+	b := append(r.line[:0], `,"client_ip":"`...)
 	b = peer.Addr().AppendTo(b)
-	b = append(b, `","client_port":`...)
-	b = accesslog.AppendInt(b, int64(peer.Port()))
-	b = append(b, ',')
-	b = appendMember(b, "request_method", q.method)
-	b = appendMember(b, "request_uri", q.uri)
-	b = appendMember(b, "server_protocol", q.protocol)
-	b = appendMember(b, "http_host", q.hostHeader)
-	b = appendMember(b, "http_user_agent", q.userAgent)
-	b = appendMember(b, "http_referer", q.referer)
-	b = appendMember(b, "http_x_forwarded_for", q.forwardedFor)
-	b = appendMember(b, "http_x_real_ip", q.realIP)
-	b = append(b, `"ssl_protocol":"`...)
+	b = accesslog.AppendInt(append(b, `","client_port":`...), int64(peer.Port()))
+	b = appendMember(b, `,"request_method":`, q.method)
+	b = appendMember(b, `,"request_uri":`, q.uri)
+	b = appendMember(b, `,"server_protocol":`, q.protocol)
+	b = appendMember(b, `,"http_host":`, q.hostHeader)
+	b = appendMember(b, `,"http_user_agent":`, q.userAgent)
+	b = appendMember(b, `,"http_referer":`, q.referer)
+	b = appendMember(b, `,"http_x_forwarded_for":`, q.forwardedFor)
+	b = appendMember(b, `,"http_x_real_ip":`, q.realIP)
+	b = append(b, `,"ssl_protocol":"`...)
 	b = append(append(b, orDash(q.tlsVersion)...), `","ssl_cipher":"`...)
-	b = append(append(b, orDash(q.cipher)...), `",`...)
+	b = append(append(b, orDash(q.cipher)...), '"')
 	if r.hostless = len(q.host) == 0; !r.hostless {
-		b = appendMember(b, "host", q.host)
+		b = appendMember(b, `,"host":`, q.host)
 	}
-	r.line = append(b, `"time":`...)
+	r.line = b
 }
 
 func orDash(s string) string {
@@ -89,15 +84,23 @@ func orDash(s string) string {
 // was an answer.
 const statusLeft = 499
 
-// write completes the line.
+// write has the line written.
 func (l *requestLog) write(shard uint32, r *record, now int64) {
+	l.log.Append(shard, func(b []byte, stamp *accesslog.Stamp) []byte {
+		b = append(append(b, l.fixed...), r.line...)
+		b = stamp.Append(append(b, `,"time":`...), now)
+		return r.appendOutcome(b, now)
+	})
+}
+
+// appendOutcome appends what is known of a request when it is over, and the end
+// of its line.
+func (r *record) appendOutcome(b []byte, now int64) []byte {
 	status := r.status
 	if status == 0 || r.left || r.server && r.out == 0 {
 		status = statusLeft
 	}
-	n := len(r.line)
-	b := append(r.line, `,"status":`...)
-	b = accesslog.AppendInt(b, int64(status))
+	b = accesslog.AppendInt(append(b, `,"status":`...), int64(status))
 	b = accesslog.AppendInt(append(b, `,"request_length":`...), r.length)
 	b = accesslog.AppendInt(append(b, `,"body_bytes_sent":`...), max(0, r.out-r.head))
 	b = accesslog.AppendSeconds(append(b, `,"request_time":`...), now-r.began)
@@ -129,8 +132,7 @@ func (l *requestLog) write(shard uint32, r *record, now int64) {
 		}
 		b = append(b, '"')
 	}
-	r.line = append(b, "}\n"...)
-	l.log.Append(shard, r.line[:n], r.line[n:])
+	return append(b, "}\n"...)
 }
 
 // eachTry appends something of every try, joined as the vendor does.

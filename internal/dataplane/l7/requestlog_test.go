@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/openslb/openslb/internal/accesslog"
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -432,5 +435,39 @@ func TestLogHTTP2(t *testing.T) {
 	wantFields(t, line, map[string]string{"status": "200", "body_bytes_sent": "6"})
 	if n := line["request_length"].(float64); n < 100_000 || n > 101_000 {
 		t.Errorf("request_length is %v", n)
+	}
+}
+
+// BenchmarkRequestLine is what the log costs a request, but for the disk.
+func BenchmarkRequestLine(b *testing.B) {
+	dir := b.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "p", "s"), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.Symlink(os.DevNull, filepath.Join(dir, "p", "s", "lb-1.log")); err != nil {
+		b.Fatal(err)
+	}
+	w := accesslog.New(accesslog.Options{Dir: dir, MaxSize: 1 << 60})
+	defer w.Close()
+	l := newRequestLog(w, &spec.Frontend{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80}, Listen: netip.MustParseAddrPort("127.0.0.1:80"), AccessLog: &spec.AccessLog{Project: "p", Store: "s"}})
+	in := []byte("GET /some/path?with=query HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nReferer: http://www.example.com/\r\nAccept: */*\r\n\r\n")
+	var req h1.Request
+	req.Reset()
+	if done, err := req.Parse(in); !done || err != nil {
+		b.Fatal(done, err)
+	}
+	server, client := netip.MustParseAddrPort("10.1.2.3:8080"), netip.MustParseAddrPort("10.9.8.7:54321")
+	var r record
+	b.ReportAllocs()
+	for b.Loop() {
+		now := loop.Clock()
+		r.begin(now, now, int64(len(in)))
+		var q logged
+		describe(&q, &req, in)
+		l.begin(&r, client, &q)
+		r.try(server, now, nil)
+		r.passed(200, 120, now)
+		r.endTry(now)
+		l.write(0, &r, now)
 	}
 }
