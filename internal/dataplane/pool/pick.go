@@ -78,35 +78,88 @@ func (p *Pool) Pick(key uint64) *Member {
 	return nil
 }
 
-// rePicks is how often PickOther asks the scheduler before it takes the next
-// best: enough that the traffic of one dead member is shared by all others.
+// rePicks is how often PickOther asks a hashing scheduler before it takes the
+// next best: enough that the traffic of one dead member is shared by all others.
 const rePicks = 4
 
 // PickOther returns a usable member that is not among tried, or nil when all
-// were. It serves a connection whose first choice could not be reached: under a
+// were. It serves traffic whose first choice could not be reached: under a
 // hashing scheduler the second choice depends on key too.
 func (p *Pool) PickOther(key uint64, tried []*Member) *Member {
 	s := p.now.Load()
-	if len(s.members) == 0 {
+	switch {
+	case len(s.members) == 0:
 		return nil
+	case s.usesKey:
+		return s.otherByKey(key, tried)
+	case s.scheduler == spec.WLC:
+		return s.leastLoaded(tried)
 	}
+	return s.drawn(tried)
+}
+
+// otherByKey hashes on.
+func (s *snapshot) otherByKey(key uint64, tried []*Member) *Member {
 	for range rePicks {
 		key = balance.Rehash(key)
 		if m := s.members[s.picker.Pick(key)]; !slices.Contains(tried, m) {
 			return m
 		}
 	}
-	start := rand.Uint64()
-	if s.usesKey {
-		start = key
-	}
 	n := uint64(len(s.members))
 	for i := range n {
-		if m := s.members[(start%n+i)%n]; !slices.Contains(tried, m) {
+		if m := s.members[(key%n+i)%n]; !slices.Contains(tried, m) {
 			return m
 		}
 	}
 	return nil
+}
+
+// drawn chooses by lot, with chances as the weights are. It takes nobody's turn:
+// if a second choice moved the round robin on, then of two members of which one
+// is dead every request would try the dead one first, not every other.
+func (s *snapshot) drawn(tried []*Member) *Member {
+	var chosen *Member
+	total := 0
+	for i, m := range s.members {
+		if slices.Contains(tried, m) {
+			continue
+		}
+		weight := s.weights[i]
+		if s.scheduler == spec.RR {
+			weight = 1
+		}
+		if total += weight; rand.IntN(total) < weight {
+			chosen = m
+		}
+	}
+	return chosen
+}
+
+// leastLoaded chooses the member with the fewest connections for its weight, by
+// lot among equals. It takes nobody's turn either.
+func (s *snapshot) leastLoaded(tried []*Member) *Member {
+	var best *Member
+	var load, weight int64
+	equals := 0
+	for i, m := range s.members {
+		if slices.Contains(tried, m) {
+			continue
+		}
+		l, w := m.Active(), int64(s.weights[i])
+		switch {
+		case best == nil || l*weight < load*w:
+			equals = 1
+		case l*weight == load*w:
+			equals++
+		default:
+			continue
+		}
+		if rand.IntN(equals) == 0 {
+			best, load, weight = m, l, w
+		}
+	}
+	return best
 }
 
 // HasWeight reports whether any member has a weight above 0, usable or not: it

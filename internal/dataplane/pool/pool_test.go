@@ -300,6 +300,50 @@ func TestPickOther(t *testing.T) {
 	}
 }
 
+// TestSecondChoicesTakeNoTurn has one dead member and looks how often it comes
+// first: as often as without second choices.
+func TestSecondChoicesTakeNoTurn(t *testing.T) {
+	for _, scheduler := range []spec.Scheduler{spec.WRR, spec.RR, spec.WLC} {
+		t.Run(string(scheduler), func(t *testing.T) {
+			p := New(spec.Pool{Scheduler: scheduler, Targets: []spec.Target{
+				target("dead", "127.0.0.1:1", 1), target("a", "127.0.0.1:2", 1), target("b", "127.0.0.1:3", 1), target("c", "127.0.0.1:4", 1),
+			}}, nil)
+			first, second := 0, map[string]int{}
+			for range 4000 {
+				if m := p.Pick(0); m.ID() == "dead" {
+					first++
+					second[p.PickOther(0, []*Member{m}).ID()]++
+				}
+			}
+			if first != 1000 {
+				t.Errorf("the dead one came first %d times of 4000, want 1000", first)
+			}
+			for _, id := range []string{"a", "b", "c"} {
+				if n := second[id]; n < 200 || n > 470 {
+					t.Errorf("%s stood in %d times of %d", id, n, first)
+				}
+			}
+		})
+	}
+}
+
+// TestSecondChoiceOfTheLeastLoaded: wlc has its meaning then too.
+func TestSecondChoiceOfTheLeastLoaded(t *testing.T) {
+	p := New(spec.Pool{Scheduler: spec.WLC, Targets: []spec.Target{
+		target("dead", "127.0.0.1:1", 1), target("busy", "127.0.0.1:2", 1), target("big", "127.0.0.1:3", 10),
+	}}, nil)
+	busy, big := p.Member("busy", netip.MustParseAddrPort("127.0.0.1:2")), p.Member("big", netip.MustParseAddrPort("127.0.0.1:3"))
+	busy.Acquire()
+	for range 5 {
+		big.Acquire()
+	}
+	for range 20 {
+		if m := p.PickOther(0, []*Member{p.Member("dead", netip.MustParseAddrPort("127.0.0.1:1"))}); m != big {
+			t.Fatalf("%s, want big: 5 on a weight of 10 are fewer than 1 on 1", m.ID())
+		}
+	}
+}
+
 func TestPickOtherFollowsKey(t *testing.T) {
 	targets := []spec.Target{target("a", "127.0.0.1:1", 1), target("b", "127.0.0.1:2", 1), target("c", "127.0.0.1:3", 1), target("d", "127.0.0.1:4", 1)}
 	s := spec.Pool{Scheduler: spec.SCH, Targets: targets}
