@@ -79,6 +79,7 @@ func (c *conn) release(u *upstream) {
 		u.close()
 		return
 	}
+	u.asked = c.began
 	c.h.e.kept.put(u, c.shard, c.h.e.wheel.now())
 }
 

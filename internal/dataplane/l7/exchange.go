@@ -154,15 +154,19 @@ func (c *conn) forward(plan *policy.Plan, up *upload) bool {
 
 // ask sends the request to one server, over a kept connection if one is alive.
 func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
+	since := int64(0)
+	if !c.replayable(up) {
+		since = c.began - int64(c.h.e.wheel.waits.sure)
+	}
 	for fresh := false; ; {
 		c.noteTry(m)
 		var u *upstream
 		kept := false
 		if !fresh && c.w.req.Minor > 0 {
-			u = c.h.e.kept.take(m, c.shard)
+			u = c.h.e.kept.take(m, c.shard, since)
 			for u != nil && (u.http2 != nil) != c.toHTTP2 { // the listener's protocol has changed
 				u.close()
-				u = c.h.e.kept.take(m, c.shard)
+				u = c.h.e.kept.take(m, c.shard, since)
 			}
 			kept = u != nil
 		}
@@ -178,7 +182,7 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 		case result == stale:
 			// Nothing was sent. The next kept one may be alive.
 			c.w.rec.n--
-		case result == lost && kept && c.replayable(u, up):
+		case result == lost && kept && c.replayable(up):
 			fresh = true
 		default:
 			return result
@@ -190,9 +194,8 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 const stale outcome = 255
 
 // replayable tells whether a request that a kept connection swallowed may be
-// sent again: nothing of it was sent, or doing it twice is as good as once and
-// there is no body.
-func (c *conn) replayable(u *upstream, up *upload) bool {
+// sent again: doing it twice is as good as once, and there is no body.
+func (c *conn) replayable(up *upload) bool {
 	return up == nil && c.w.req.Body == h1.NoBody && c.w.req.Idempotent(c.w.in)
 }
 

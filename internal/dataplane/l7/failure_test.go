@@ -222,6 +222,35 @@ func TestDeadKept(t *testing.T) {
 	}
 }
 
+// TestKeptTooLong: what must not be sent twice takes no connection that its
+// server may be about to close for having been idle.
+func TestKeptTooLong(t *testing.T) {
+	const get, post = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+	for _, c := range []struct {
+		name, request string
+		sure          time.Duration
+		connections   int
+	}{
+		{"get after long", get, time.Nanosecond, 1},
+		{"post after long", post, time.Nanosecond, 5},
+		{"post at once", post, time.Hour, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := answering(t, func(m *message) string { return ok("x") })
+			p := hasty(func(w *waits) { w.sure = c.sure }, func() *proxy { return newProxy(t, spec.HTTPOptions{}, target(b)) })
+			cl := p.dial()
+			for range 5 {
+				cl.send(c.request)
+				cl.want(200, "x")
+				eventually(t, "connection kept", func() bool { return p.keptCount() > 0 })
+			}
+			if n := b.connections(); n != c.connections {
+				t.Errorf("%d connections to the server, want %d", n, c.connections)
+			}
+		})
+	}
+}
+
 // TestRemovedMember: connections to a member that left are closed.
 func TestRemovedMember(t *testing.T) {
 	b := answering(t, func(m *message) string { return ok("x") })

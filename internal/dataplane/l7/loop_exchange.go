@@ -139,8 +139,12 @@ func (x *loopExchange) unreachable() {
 // False says that the server cannot be reached.
 func (x *loopExchange) connect() bool {
 	x.sent, x.kept = 0, false
+	since := int64(0)
+	if !x.replayable {
+		since = x.r.loop.Now() - int64(x.r.e.wheel.waits.sure)
+	}
 	for !x.fresh && x.minor > 0 {
-		s := x.r.kept.take(x.m)
+		s := x.r.kept.take(x.m, since)
 		if s == nil {
 			break
 		}

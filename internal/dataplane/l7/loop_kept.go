@@ -35,10 +35,11 @@ func (k *loopKept) init(r *reactor) {
 	k.timer.Expirer = k
 }
 
-// take gives the connection to m that was used last, or nil.
-func (k *loopKept) take(m *member) *loopServer {
+// take gives the connection to m that was used last, unless it was put aside
+// before the given time, or nil.
+func (k *loopKept) take(m *member, since int64) *loopServer {
 	l := k.members[m]
-	if l == nil || l.first == nil {
+	if l == nil || l.first == nil || l.first.since < since {
 		return nil
 	}
 	s := l.first

@@ -20,12 +20,18 @@ const (
 	maxConnectTries = 5
 )
 
+// keptSure is how long a kept connection may have been idle for a request that
+// must not be sent twice. Servers close connections that were idle for some
+// seconds, and such a request would be lost if it met the end on its way.
+const keptSure = time.Second
+
 // upstream is a connection to a server.
 type upstream struct {
 	socket
 	member *pool.Member
 	http2  *http2Upstream // nil: HTTP/1
 	since  int64          // when it was put aside, on the wheel's clock
+	asked  int64          // when the last request for it had come, on loop.Clock
 
 	askFn  func(uintptr) bool
 	step   askStep
@@ -166,8 +172,9 @@ type upstreams struct {
 	closed bool
 }
 
-// take returns a kept connection to m, or nil. The shard is the caller's own.
-func (us *upstreams) take(m *pool.Member, shard uint32) *upstream {
+// take returns a kept connection to m that was asked something at the given time
+// or later, or nil. The shard is the caller's own.
+func (us *upstreams) take(m *pool.Member, shard uint32, asked int64) *upstream {
 	k := us.of(m)
 	if k == nil {
 		return nil
@@ -175,7 +182,7 @@ func (us *upstreams) take(m *pool.Member, shard uint32) *upstream {
 	for i := range uint32(keptShards) {
 		s := &k.shards[(shard+i)%keptShards]
 		s.mu.Lock()
-		if n := len(s.list); n > 0 {
+		if n := len(s.list); n > 0 && s.list[n-1].asked >= asked {
 			u := s.list[n-1]
 			s.list[n-1] = nil
 			s.list = s.list[:n-1]

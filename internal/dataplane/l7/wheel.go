@@ -32,7 +32,7 @@ type timer struct {
 }
 
 // waits are the constants of an engine's connections, which tests shorten.
-type waits struct{ slow, connect, tunnel, handshake, park, http2 time.Duration }
+type waits struct{ slow, connect, tunnel, handshake, park, http2, sure time.Duration }
 
 // wheel holds the timers of an engine. Its goroutine sleeps while there are
 // none.
@@ -54,7 +54,7 @@ type wheel struct {
 func newWheel(onTick func(now int64), stamp func()) *wheel {
 	return &wheel{start: time.Now(), onTick: onTick, stamp: stamp,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		waits: waits{slow: slowTime, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout, park: parkAfter, http2: http2Idle}}
+		waits: waits{slow: slowTime, connect: connectTimeout, tunnel: tunnelIdle, handshake: handshakeTimeout, park: parkAfter, http2: http2Idle, sure: keptSure}}
 }
 
 // now is the wheel's clock, at most a tick behind while there are timers.
