@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (in *instance) updatePools(want []spec.Pool) {
 		p := in.pools[s.ID]
 		switch {
 		case p == nil:
-			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.watch(s.ID), in.engine.had(in.id, s.ID)), spec: s}
+			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.watch(s.ID), in.had(&s)), spec: s}
 			in.mu.Lock()
 			in.pools[s.ID] = p
 			in.mu.Unlock()
@@ -119,6 +120,25 @@ func (in *instance) updatePools(want []spec.Pool) {
 			p.it.Update(s)
 			p.spec = s
 		}
+	}
+}
+
+// had tells which targets of a new pool may go on with their traffic: those of
+// the engine before, and those that have it with other settings. Without the
+// latter, a rule that gets settings of its own, or its listener's again, would be
+// without servers until they were checked anew.
+func (in *instance) had(s *spec.Pool) pool.Had {
+	before := in.engine.had(in.id, s.ID)
+	return func(id string, addr netip.AddrPort) bool {
+		if before != nil && before(id, addr) {
+			return true
+		}
+		for _, p := range in.pools {
+			if s.Origin != "" && p.spec.Origin == s.Origin && p.it.Well(id, addr) {
+				return true
+			}
+		}
+		return false
 	}
 }
 

@@ -52,21 +52,22 @@ func TestRules(t *testing.T) {
 	}
 	type use struct {
 		id        string
+		origin    string
 		scheduler spec.Scheduler
 		uri       string // of the check; empty: none
 		interval  time.Duration
 		target    string
 	}
 	want := []use{
-		{"lb/rsp-a:80-http", spec.WLC, "/listener", 2 * time.Second, "10.0.0.1:80"},
-		{"lb/rsp-b:80-http", spec.WLC, "/listener", 2 * time.Second, "10.0.0.2:90"},
-		{"lb/rsp-b:80-http:rule-4", spec.RR, "/rule", 7 * time.Second, "10.0.0.2:90"},
-		{"lb/rsp-a:80-http:rule-5", spec.WRR, "", 0, "10.0.0.1:80"},
-		{"lb/default:81-http", spec.WRR, "", 0, ""},
+		{"lb/rsp-a:80-http", "lb/rsp-a:80-http", spec.WLC, "/listener", 2 * time.Second, "10.0.0.1:80"},
+		{"lb/rsp-b:80-http", "lb/rsp-b:80-http", spec.WLC, "/listener", 2 * time.Second, "10.0.0.2:90"},
+		{"lb/rsp-b:80-http:rule-4", "lb/rsp-b:80-http", spec.RR, "/rule", 7 * time.Second, "10.0.0.2:90"},
+		{"lb/rsp-a:80-http:rule-5", "lb/rsp-a:80-http", spec.WRR, "", 0, "10.0.0.1:80"},
+		{"lb/default:81-http", "lb/default:81-http", spec.WRR, "", 0, ""},
 	}
 	var got []use
 	for _, p := range inst.Pools {
-		u := use{id: p.ID, scheduler: p.Scheduler}
+		u := use{id: p.ID, origin: p.Origin, scheduler: p.Scheduler}
 		if p.Check != nil {
 			u.uri, u.interval = p.Check.URI, p.Check.Interval
 		}

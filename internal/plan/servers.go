@@ -13,6 +13,7 @@ import (
 func pool(s *slb.State, lb *slb.LoadBalancer, l *slb.Listener, g group) spec.Pool {
 	p := spec.Pool{
 		ID:        poolID(l),
+		Origin:    poolID(l),
 		Scheduler: spec.Scheduler(cmp.Or(l.Scheduler, slb.WRR)),
 		Check:     check(l),
 		Targets:   make([]spec.Target, 0, len(g.servers)),

@@ -7,7 +7,8 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
-// Had tells whether a target was well enough for traffic in the process before.
+// Had tells whether a target was well enough for traffic before: in the process
+// before, or in another pool.
 type Had func(id string, addr netip.AddrPort) bool
 
 // Standing is one target's, for the process that takes over.
@@ -29,6 +30,18 @@ func (p *Pool) Standings() []Standing {
 		}
 	}
 	return out
+}
+
+// Well tells whether the health of a member lets it have traffic.
+func (p *Pool) Well(id string, addr netip.AddrPort) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.id == id && m.addr == addr {
+			return m.well()
+		}
+	}
+	return false
 }
 
 // Member finds the member that a target has become; nil: there is none.

@@ -153,7 +153,12 @@ const (
 
 // Pool is a group of targets with one scheduler and one health check.
 type Pool struct {
-	ID        string
+	ID string
+	// Origin is what the pools of one group share that one listener uses with
+	// different settings; empty: it shares nothing. A target that may have traffic
+	// in one of them may have it at once in one that begins, until its check
+	// decides.
+	Origin    string
 	Scheduler Scheduler
 	Check     *Check // nil: no check, every target with weight counts as usable
 	Targets   []Target
