@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,24 @@ func TestInsertedCookie(t *testing.T) {
 	cookie, _, _ = strings.Cut(m.header("Set-Cookie")[0], ";")
 	if again := p.dial().get("/", cookie); string(again.body) != string(m.body) || again.header("Set-Cookie") != nil {
 		t.Errorf("%s answers, cookies %q", again.body, again.header("Set-Cookie"))
+	}
+}
+
+// TestQuotedCookie: the mark goes within the quotes of a value. Clients drop a
+// cookie with a quote in the middle, net/http's among them.
+func TestQuotedCookie(t *testing.T) {
+	b := answering(t, func(m *message) string {
+		return "HTTP/1.1 200 OK\r\nSet-Cookie: SID=\"a b\"; Path=/\r\nContent-Length: 1\r\n\r\nx"
+	})
+	p := newProxy(t, spec.HTTPOptions{Sticky: &spec.Sticky{Mode: spec.StickyServer, Cookie: "SID"}}, target(b))
+	c := p.dial()
+	set, err := http.ParseSetCookie(c.get("/", "").header("Set-Cookie")[0])
+	if err != nil || !set.Quoted || !strings.HasSuffix(set.Value, ".a b") {
+		t.Fatalf("cookie %+v, %v", set, err)
+	}
+	c.get("/", set.Name+`="`+set.Value+`"`)
+	if seen := b.seen(); !strings.Contains(seen[1], "\r\nCookie: SID=\"a b\"\r\n") {
+		t.Errorf("the server sees %q", seen[1])
 	}
 }
 

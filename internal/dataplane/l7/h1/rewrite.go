@@ -251,8 +251,8 @@ func lists(list []byte, lower string) bool {
 	}
 }
 
-// setsCookie returns where the cookie's value begins in a Set-Cookie header, 0
-// if it sets another.
+// setsCookie returns where the cookie's value begins in a Set-Cookie header,
+// behind its quote if it has one; 0 if it sets another.
 func setsCookie(text []byte, name string) int {
 	i := 0
 	for i < len(text) && text[i] != '=' && text[i] != ';' {
@@ -269,6 +269,9 @@ func setsCookie(text []byte, name string) int {
 		return 0
 	}
 	for i++; i < len(text) && (text[i] == ' ' || text[i] == '\t'); i++ {
+	}
+	if i < len(text) && text[i] == '"' {
+		i++ // a quote inside of a value is no client's to understand
 	}
 	return i
 }

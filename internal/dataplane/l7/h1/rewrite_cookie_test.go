@@ -7,7 +7,7 @@ func TestMarkInSetCookie(t *testing.T) {
 		"SID=x; Path=/":  "SID=M.x; Path=/",
 		"SID=":           "SID=M.",
 		"SID = x":        "SID = M.x",
-		"SID=\"a;b\"":    "SID=M.\"a;b\"",
+		"SID=\"a;b\"":    "SID=\"M.a;b\"",
 		"SIDE=x":         "SIDE=x",
 		"sid=x":          "sid=x",
 		"SID":            "SID",

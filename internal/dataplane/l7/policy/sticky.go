@@ -143,6 +143,9 @@ func (s *sticky) read(p *Plan, cookies []byte, now int64) {
 			return
 		}
 		from = next
+		if !s.insert && start < end && cookies[start] == '"' {
+			start++ // the mark stands within the quotes
+		}
 		if s.readMark(p, cookies[start:end], now) {
 			if !s.insert {
 				p.Cut = [2]int{start, start + markText + 1}

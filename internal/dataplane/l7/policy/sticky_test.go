@@ -214,6 +214,9 @@ func TestServerCookie(t *testing.T) {
 	}{
 		{"SID=" + prefix + "app", "SID=app", true},
 		{"a=b; SID=" + prefix + `"x y";c=d`, `a=b; SID="x y";c=d`, true},
+		{`a=b; SID="` + prefix + `x y"; c=d`, `a=b; SID="x y"; c=d`, true},
+		{`SID="` + prefix + `"`, `SID=""`, true},
+		{`SID="`, "", false},
 		{"SID=plain; SID=" + prefix, "SID=plain; SID=", true},
 		{"SID=" + prefix[:len(prefix)-1], "", false},
 		{"SID=" + strings.Replace(prefix, ".", "_", 1) + "app", "", false},
