@@ -115,6 +115,13 @@ func (t *secure) sendLocked(p []byte) error {
 		t.failed = n < len(p)
 		return nil
 	}
+	if t.held {
+		n, errno := sock.Send(t.s.fd, p)
+		if p = p[n:]; errno == 0 && len(p) == 0 {
+			return nil
+		}
+		t.letGo() // others need not wait until this client reads
+	}
 	err := t.s.sendPlain(p)
 	t.failed = err != nil
 	return err
@@ -154,7 +161,8 @@ func (w wire) Read(p []byte) (int, error) {
 }
 
 // readWaiting reads during the handshake. The slot is for what comes between
-// two reads, so that a slow client does not keep it.
+// two reads, so that a slow client does not keep it. sendLocked gives it back
+// when there is no room for what is written.
 func (t *secure) readWaiting(p []byte) (int, error) {
 	t.letGo()
 	n, err := t.s.recv(p) // still that of the plain socket

@@ -349,3 +349,53 @@ func TestManyHandshakes(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// deaf is a connection whose client stops reading when it is answered.
+type deaf struct {
+	*net.TCPConn
+	answered chan<- error
+	until    <-chan struct{}
+}
+
+func (d deaf) Read(p []byte) (int, error) {
+	_, err := d.TCPConn.Read(p[:1])
+	d.answered <- err
+	<-d.until
+	return 0, io.EOF
+}
+
+// TestHandshakesNotRead: clients that do not read what the server has to say in
+// the handshake, which is more than the system has room for, keep no others from
+// theirs.
+func TestHandshakesNotRead(t *testing.T) {
+	b := answering(t, func(m *message) string { return ok("x") })
+	p := newSecureProxy(t, spec.HTTPOptions{}, target(b))
+	long := newCertificate("long.test")
+	long.Certificate = append(long.Certificate, make([]byte, 8<<20)) // never looked at
+	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) {
+		return &tls.Config{Certificates: append(testCertificates(), long)}, nil
+	}
+	p.changeTLS()
+	answered, left := make(chan error), make(chan struct{})
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer close(left)
+	for range 2 * cap(p.e.handshakes.free) {
+		c := deaf{p.dialPlain(), answered, left}
+		clients.Go(func() {
+			_ = tls.Client(c, &tls.Config{ServerName: "long.test", InsecureSkipVerify: true}).Handshake()
+		})
+		if err := <-answered; err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", p.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, simple)
+	if m, err := readMessage(bufio.NewReader(conn), false); err != nil || string(m.body) != "x" {
+		t.Errorf("%v, %v", m, err)
+	}
+}
