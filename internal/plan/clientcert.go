@@ -7,8 +7,8 @@ import (
 	"github.com/openslb/openslb/internal/slb"
 )
 
-// clientCert names the headers about client certificates, which are called as
-// those of the vendor's sibling product unless the listener names them itself.
+// clientCert names the headers about client certificates, which have their usual
+// names unless the listener names them itself.
 func clientCert(l *slb.Listener) spec.ClientCertHeaders {
 	if l.HTTPS == nil {
 		return spec.ClientCertHeaders{}
@@ -19,11 +19,11 @@ func clientCert(l *slb.Listener) spec.ClientCertHeaders {
 		}
 		return cmp.Or(h.Alias, usual)
 	}
-	h := &l.HTTPS.ClientCert
+	h, usual := &l.HTTPS.ClientCert, &spec.UsualClientCertHeaders
 	return spec.ClientCertHeaders{
-		Subject:     name(h.SubjectDN, "X-Forwarded-Clientcert-subjectdn"),
-		Issuer:      name(h.IssuerDN, "X-Forwarded-Clientcert-issuerdn"),
-		Fingerprint: name(h.Fingerprint, "X-Forwarded-Clientcert-fingerprint"),
-		Verify:      name(h.ClientVerify, "X-Forwarded-Clientcert-clientverify"),
+		Subject:     name(h.SubjectDN, usual.Subject),
+		Issuer:      name(h.IssuerDN, usual.Issuer),
+		Fingerprint: name(h.Fingerprint, usual.Fingerprint),
+		Verify:      name(h.ClientVerify, usual.Verify),
 	}
 }

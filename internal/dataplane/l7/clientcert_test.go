@@ -76,7 +76,8 @@ func TestClientCertHeaders(t *testing.T) {
 			cl := &client{Conn: secured, tcp: plain, t: t, br: bufio.NewReader(secured)}
 			for range 2 { // the second time from memory
 				cl.send("GET / HTTP/1.1\r\nHost: a\r\nx-forwarded-clientcert-subjectdn: forged\r\nX_Forwarded_Clientcert_Issuerdn: forged\r\nMY-PRINT: forged\r\n" +
-					"X-Forwarded-Clientcert-Clientverify: SUCCESS\r\nX-Forwarded-Clientcert-Clientverify: SUCCESS\r\nX-Other: kept\r\n\r\n")
+					"X-Forwarded-Clientcert-Clientverify: SUCCESS\r\nX-Forwarded-Clientcert-Clientverify: SUCCESS\r\nX-Other: kept\r\n" +
+					"X-Forwarded-Clientcert-Fingerprint: forged under the usual name\r\n\r\n")
 				cl.want(200, "x")
 				seen := b.seen()
 				m := &message{head: seen[len(seen)-1]}

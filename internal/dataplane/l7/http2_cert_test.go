@@ -29,10 +29,11 @@ func TestHTTP2ClientCert(t *testing.T) {
 	for range 2 {
 		r := p.request("GET", "/", nil)
 		r.Header.Set("X-Verified", "forged")
+		r.Header.Set("X-Forwarded-Clientcert-Subjectdn", "forged, though we send none")
 		fetch(t, c, r)
 		seen := b.seen()
 		m := &message{head: seen[len(seen)-1]}
-		if got := m.header("X-Verified"); len(got) != 1 || got[0] != "SUCCESS" || len(m.header("X-Print")) != 1 {
+		if got := m.header("X-Verified"); len(got) != 1 || got[0] != "SUCCESS" || len(m.header("X-Print")) != 1 || len(m.header("X-Forwarded-Clientcert-subjectdn")) > 0 {
 			t.Errorf("head %q", m.head)
 		}
 	}

@@ -125,6 +125,14 @@ type ClientCertHeaders struct {
 	Verify      string // SUCCESS, or NONE without a certificate
 }
 
+// UsualClientCertHeaders are the names of the vendor's sibling product.
+var UsualClientCertHeaders = ClientCertHeaders{
+	Subject:     "X-Forwarded-Clientcert-subjectdn",
+	Issuer:      "X-Forwarded-Clientcert-issuerdn",
+	Fingerprint: "X-Forwarded-Clientcert-fingerprint",
+	Verify:      "X-Forwarded-Clientcert-clientverify",
+}
+
 // AccessLog is the destination of an instance's log of requests, and what its
 // lines say of the instance.
 type AccessLog struct {

@@ -7,6 +7,7 @@ package policy
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,9 +186,17 @@ func (s *Snapshot) makeHeaders() Headers {
 		h.Own |= ForwardedSrcPort
 	}
 	h.ClientCert = o.ClientCert
-	for _, name := range []string{o.ClientCert.Subject, o.ClientCert.Issuer, o.ClientCert.Fingerprint, o.ClientCert.Verify} {
-		if name != "" {
-			h.OwnNames = append(h.OwnNames, strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+	if o.ClientCert == (spec.ClientCertHeaders{}) {
+		return h
+	}
+	// The usual names are ours then even where we send others, or not all of them: a
+	// server must not take from the client what it looks for out of habit.
+	for _, c := range []*spec.ClientCertHeaders{&o.ClientCert, &spec.UsualClientCertHeaders} {
+		for _, name := range []string{c.Subject, c.Issuer, c.Fingerprint, c.Verify} {
+			name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+			if name != "" && !slices.Contains(h.OwnNames, name) {
+				h.OwnNames = append(h.OwnNames, name)
+			}
 		}
 	}
 	return h
