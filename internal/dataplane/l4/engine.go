@@ -64,7 +64,6 @@ type Engine struct {
 	connectTimeout time.Duration
 	source         *transparent.Source
 	connections    *accesslog.Writer // of connections; nil: none
-	shortage       throttle          // of log lines on missing descriptors
 	sockets        *sock.Inherited
 	held           *atomic.Bool
 
@@ -179,23 +178,4 @@ func (e *Engine) remove(t closer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.frontends, t)
-}
-
-// throttle lets one event through in a while.
-type throttle struct {
-	mu   sync.Mutex
-	next time.Time
-}
-
-const throttleGap = time.Minute
-
-func (t *throttle) allow() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	if now.Before(t.next) {
-		return false
-	}
-	t.next = now.Add(throttleGap)
-	return true
 }

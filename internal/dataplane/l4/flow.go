@@ -83,7 +83,7 @@ func (p *udpPort) begin(s *settings, client netip.AddrPort, name *sock.Name, dat
 func (p *udpPort) refuse() {
 	p.udp.limit.Leave()
 	p.count.short.Add(1)
-	if e := p.worker.engine; e.shortage.allow() {
+	if e := p.worker.engine; e.budget.Complain() {
 		e.log.Error("datagrams dropped: no room for more UDP flows; raise the limit of descriptors (LimitNOFILE= or ulimit -n) or add servers",
 			"listener", p.udp.addr.String(), "flows", p.count.active.Load(), "limit", e.budget.System())
 	}

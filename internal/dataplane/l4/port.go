@@ -77,7 +77,7 @@ func (p *port) Abort() {
 
 // Short tells that connections have to wait.
 func (p *port) Short(errno syscall.Errno) {
-	if p.tcp.engine.shortage.allow() {
+	if p.tcp.engine.budget.Complain() {
 		p.tcp.engine.log.Error("cannot accept connections; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
 			"listener", p.tcp.addr.String(), "error", errno)
 	}
@@ -88,7 +88,7 @@ func (p *port) Short(errno syscall.Errno) {
 func (p *port) noRoom(errno syscall.Errno) {
 	p.dropped.Add(1)
 	p.short.Add(1)
-	if e := p.worker.engine; e.shortage.allow() {
+	if e := p.worker.engine; e.budget.Complain() {
 		e.log.Error("connection refused: no room for more; raise the limit of descriptors (LimitNOFILE= or ulimit -n)",
 			"listener", p.tcp.addr.String(), "limit", e.budget.System(), "connections", e.Connections(), "error", errno)
 	}

@@ -21,7 +21,8 @@ type acceptor struct {
 	ended sync.WaitGroup // the goroutines
 }
 
-// newAcceptor is held. It owns the sockets.
+// newAcceptor is held. It owns the sockets, whose descriptors were taken from the
+// budget.
 func newAcceptor(h *HTTP, fds []int) (*acceptor, error) {
 	a := &acceptor{h: h, fds: fds}
 	a.held.Store(true)
@@ -33,6 +34,7 @@ func newAcceptor(h *HTTP, fds []int) (*acceptor, error) {
 			a.close()
 			for _, fd := range fds[len(a.files):] {
 				sock.Close(fd)
+				h.budget.Give(1)
 			}
 			return nil, err
 		}
@@ -67,7 +69,9 @@ func (a *acceptor) hold() {
 func (a *acceptor) close() {
 	a.hold()
 	for _, f := range a.files {
-		f.Close()
+		if f.Close() == nil { // else it has been closed before
+			a.h.budget.Give(1)
+		}
 	}
 }
 
@@ -97,7 +101,7 @@ func (a *acceptor) accept(i int) {
 		}
 		if failed != 0 {
 			// Out of descriptors or memory: connections wait in the queue.
-			a.h.e.log.Warn("accepting HTTP connections", "address", a.h.addr, "error", failed)
+			a.h.complain("cannot accept connections", failed)
 			time.Sleep(50 * time.Millisecond)
 		}
 	}

@@ -14,6 +14,7 @@ const counterShards = 8
 type counters struct {
 	opened, closed       atomic.Uint64
 	dropped              atomic.Uint64
+	short                atomic.Uint64 // those of dropped for which there was no room
 	bytesIn, bytesOut    atomic.Uint64
 	requests             atomic.Uint64
 	status               [6]atomic.Uint64
@@ -23,7 +24,7 @@ type counters struct {
 	// Clients that were too slow with a head, with a body, or to take an answer.
 	slowHeads, slowBodies, slowReads atomic.Uint64
 
-	_ [16]byte
+	_ [8]byte
 }
 
 // times is how long something took, all together and how often.
@@ -75,6 +76,7 @@ func sum(shards *[counterShards]counters, f *spec.FrontendFacts) {
 		closed += c.closed.Load() // before opened, so that the difference is never negative
 		f.NewConnections += c.opened.Load()
 		f.DropConnections += c.dropped.Load()
+		f.ShortConnections += c.short.Load()
 		f.BytesIn += c.bytesIn.Load()
 		f.BytesOut += c.bytesOut.Load()
 		f.Requests += c.requests.Load()

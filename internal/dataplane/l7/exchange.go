@@ -172,7 +172,7 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 		}
 		if u == nil {
 			var err error
-			if u, err = dial(c.h.e.wheel, m); err != nil {
+			if u, err = c.h.dial(m); err != nil {
 				return unreachable
 			}
 		}

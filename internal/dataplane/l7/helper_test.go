@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openslb/openslb/internal/dataplane/limit"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
@@ -304,7 +305,7 @@ func newProxyWithin(t testing.TB, limits *limit.Frontend, o spec.HTTPOptions, ta
 func newProxyWith(t testing.TB, change func(*Options, *spec.Frontend), limits *limit.Frontend, o spec.HTTPOptions, targets ...spec.Target) *proxy {
 	t.Helper()
 	log := new(logSink)
-	options := Options{Logger: newTextLog(log), Driver: driver, Loops: 2}
+	options := Options{Logger: newTextLog(log), Driver: driver, Loops: 2, Budget: loop.NewBudgetOf(1 << 20)}
 	p := pool.NewStatic(targets...)
 	f := spec.Frontend{
 		ID:     spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80},
@@ -331,6 +332,9 @@ func newProxyWith(t testing.TB, change func(*Options, *spec.Frontend), limits *l
 		h.Close(ctx)
 		e.Close(ctx)
 		p.Close()
+		if n := options.Budget.Used(); n != 0 {
+			t.Errorf("%d descriptors were not given back", n)
+		}
 		if log := made.log; log != nil && log.Len() > 0 {
 			t.Errorf("logged: %s", log.String())
 		}

@@ -3,17 +3,18 @@ package l7
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/acl"
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/limit"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/pool"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -25,8 +26,9 @@ type member = pool.Member
 type HTTP struct {
 	e        *Engine
 	id       spec.FrontendID
-	acceptor *acceptor   // of the goroutine driver
-	lots     []*reactor  // whose loops watch what is parked
+	acceptor *acceptor  // of the goroutine driver
+	lots     []*reactor // whose loops watch what is parked
+	budget   *loop.Budget
 	ports    []*loopPort // of the loop driver
 	fds      []int       // theirs
 	addr     netip.AddrPort
@@ -96,7 +98,7 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, 
 	if err != nil {
 		return nil, err
 	}
-	h := &HTTP{e: e, id: f.ID, lots: lots}
+	h := &HTTP{e: e, id: f.ID, lots: lots, budget: lots[0].loop.Budget}
 	h.snap.Store(s)
 	if e.options.Driver == Loops && s.tls == nil {
 		if err := e.listenLooped(h, f.Listen, limits); err != nil {
@@ -108,6 +110,10 @@ func (e *Engine) NewHTTP(f spec.Frontend, p *pool.Pool, limits *limit.Frontend, 
 	group, err := e.options.Sockets.ListenTCP(f.Listen, 1)
 	if err != nil {
 		return nil, err
+	}
+	if !h.budget.Take(len(group.FDs)) {
+		group.Close()
+		return nil, &sock.BindError{Addr: f.Listen, Err: syscall.EMFILE}
 	}
 	h.addr = group.Addr
 	if h.acceptor, err = newAcceptor(h, group.FDs); err != nil {
@@ -155,7 +161,7 @@ func (h *HTTP) Facts() spec.FrontendFacts {
 }
 
 // start serves one accepted connection, or closes it without an answer if the
-// access control of the frontend or its limits say so.
+// access control of the frontend, its limits or the budget of descriptors say so.
 func (h *HTTP) start(fd int, remote netip.AddrPort) {
 	shard := h.e.seq.Add(1)
 	count := &h.shards[shard%counterShards]
@@ -163,8 +169,13 @@ func (h *HTTP) start(fd int, remote netip.AddrPort) {
 		sock.Close(fd)
 		return
 	}
+	if !h.budget.Take(1) {
+		h.noRoom(count)
+		sock.Close(fd)
+		return
+	}
 	c := newConn(h, remote, shard)
-	if err := c.init(fd, h.e.wheel); err != nil {
+	if err := c.init(fd, h.e.wheel, h.budget); err != nil {
 		h.left(count)
 		return
 	}
@@ -225,7 +236,7 @@ func (h *HTTP) Close(ctx context.Context) error {
 		h.each((*conn).cutOff)
 		select {
 		case <-done:
-			return errors.Join(ctx.Err())
+			return ctx.Err()
 		case <-time.After(10 * time.Millisecond): // one may have just begun to connect to a server
 		}
 	}

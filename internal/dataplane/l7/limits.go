@@ -2,6 +2,7 @@ package l7
 
 import (
 	"net/netip"
+	"syscall"
 
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/loop"
@@ -41,6 +42,22 @@ func (h *HTTP) admit(remote netip.Addr, count *counters) bool {
 	count.dropped.Add(1)
 	count.closed.Add(1)
 	return false
+}
+
+// noRoom counts a connection that was admitted, and is refused for want of
+// descriptors.
+func (h *HTTP) noRoom(count *counters) {
+	count.dropped.Add(1)
+	count.short.Add(1)
+	h.left(count)
+	h.complain("connection refused: no room for more", syscall.EMFILE)
+}
+
+// complain logs a shortage, now and then.
+func (h *HTTP) complain(of string, errno syscall.Errno) {
+	if h.budget.Complain() {
+		h.e.log.Error(of+"; raise the limit of descriptors (LimitNOFILE= or ulimit -n)", "listener", h.addr.String(), "limit", h.budget.System(), "error", errno)
+	}
 }
 
 // left counts the end of a connection that was admitted.

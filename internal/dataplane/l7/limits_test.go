@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/limit"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/spec"
 )
 
@@ -360,4 +361,48 @@ func BenchmarkProxyWithinLimits(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestNoRoom: clients and servers together have no more descriptors than the
+// budget, whoever serves them.
+func TestNoRoom(t *testing.T) {
+	listeners := 1
+	if driver == Loops && !overTLS {
+		listeners = 2
+	}
+	within := func(n int) *proxy {
+		b := answering(t, func(m *message) string { return ok("x") })
+		return newProxyWith(t, func(o *Options, _ *spec.Frontend) { o.Budget = loop.NewBudgetOf(listeners + n) }, nil, spec.HTTPOptions{}, target(b))
+	}
+	t.Run("for a client", func(t *testing.T) {
+		p := within(2)
+		log := p.expectLog()
+		c := p.dial()
+		c.send(simple)
+		c.want(200, "x")
+		for range 2 {
+			p.refused()
+		}
+		if f := p.Facts(); f.ShortConnections != 2 || f.DropConnections != 2 || f.ActiveConnections != 1 {
+			t.Errorf("%+v", f)
+		}
+		c.send(simple) // the server's is kept
+		c.want(200, "x")
+		c.Close()
+		eventually(t, "a descriptor given back", func() bool { return p.budget.Used() == listeners+1 })
+		p.dial()
+		eventually(t, "the connection taken", func() bool { return p.Facts().ActiveConnections == 1 })
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		if n := strings.Count(log.String(), "no room"); n != 1 {
+			t.Errorf("logged %d times: %s", n, log.String())
+		}
+	})
+	t.Run("for a server", func(t *testing.T) {
+		c := within(1).dial()
+		c.send(simple)
+		if m := c.read(); !strings.Contains(m.line, " 502 ") {
+			t.Errorf("%+v", m)
+		}
+	})
 }

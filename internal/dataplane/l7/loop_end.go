@@ -74,13 +74,15 @@ func (c *loopClient) end(how func(fd int)) {
 	}
 	c.port.r.loop.Release(c.handle)
 	how(int(c.fd))
+	c.port.r.loop.Budget.Give(1)
 	h := c.port.h
 	h.left(c.port.count)
 	c.forget()
 	h.conns.Done()
 }
 
-// forget gives back all that belongs to the loop.
+// forget gives back all that belongs to the loop, the descriptor and its place in
+// the budget excepted.
 func (c *loopClient) forget() {
 	p := c.port
 	p.r.loop.Disarm(&c.timer)
@@ -99,7 +101,6 @@ func (c *loopClient) forget() {
 	if c.next != nil {
 		c.next.prev = c.prev
 	}
-	p.r.loop.Budget.Give(1)
 	*c = loopClient{state: loopGone}
 	p.r.clients.Put(c)
 }

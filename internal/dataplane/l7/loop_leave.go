@@ -36,10 +36,10 @@ func (c *loopClient) leave(w *work, x *handed) {
 	fd := int(c.fd)
 	c.w = nil
 	c.forget()
-	if err := to.init(fd, p.h.e.wheel); err != nil {
+	if err := to.init(fd, p.h.e.wheel, p.h.budget); err != nil {
 		putWork(w)
 		if x != nil {
-			x.drop(p.h.e)
+			x.drop(p.h)
 		}
 		p.h.left(p.count)
 		p.h.conns.Done()
@@ -64,11 +64,12 @@ type handed struct {
 }
 
 // drop gives up all that goes along.
-func (t *handed) drop(e *Engine) {
+func (t *handed) drop(h *HTTP) {
 	sock.Close(t.fd)
+	h.budget.Give(1)
 	putBlock(t.b)
 	t.m.Release()
-	e.compressors.cancel()
+	h.e.compressors.cancel()
 }
 
 // coding decides about the compression of the answer whose head is in b. With
@@ -106,7 +107,7 @@ func (c *conn) resume() bool {
 	t := c.handed
 	c.handed = nil
 	u := &upstream{member: t.m}
-	if err := u.init(t.fd, c.h.e.wheel); err != nil {
+	if err := u.init(t.fd, c.h.e.wheel, c.h.budget); err != nil {
 		putBlock(t.b)
 		t.m.Release()
 		c.h.e.compressors.cancel()

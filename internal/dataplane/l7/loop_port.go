@@ -39,7 +39,7 @@ func (p *loopPort) Take(fd int) syscall.Errno {
 
 // Short tells that connections have to wait.
 func (p *loopPort) Short(errno syscall.Errno) {
-	p.h.e.log.Warn("accepting HTTP connections", "address", p.h.addr, "error", errno)
+	p.h.complain("cannot accept connections", errno)
 }
 
 // Abort is called if beginning a connection panicked; accepting goes on.
@@ -59,8 +59,7 @@ func (p *loopPort) begin(fd int, remote netip.AddrPort) {
 		return
 	}
 	if !p.r.loop.Budget.Take(1) {
-		p.count.dropped.Add(1)
-		p.h.left(p.count)
+		p.h.noRoom(p.count)
 		sock.Close(fd)
 		return
 	}
@@ -100,15 +99,12 @@ func (p *loopPort) each(fn func(*loopClient)) {
 
 // listenLooped opens a frontend on all loops.
 func (e *Engine) listenLooped(h *HTTP, listen netip.AddrPort, limits *limit.Frontend) error {
-	all, err := e.reactors.start(e)
-	if err != nil {
-		return err
-	}
+	all := h.lots
 	group, err := e.options.Sockets.ListenTCP(listen, len(all))
 	if err != nil {
 		return err
 	}
-	if !all[0].loop.Budget.Take(len(group.FDs)) {
+	if !h.budget.Take(len(group.FDs)) {
 		group.Close()
 		return &sock.BindError{Addr: listen, Err: syscall.EMFILE}
 	}

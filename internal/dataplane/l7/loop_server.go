@@ -130,11 +130,11 @@ func (s *loopServer) close() {
 	r.servers.Put(s)
 }
 
-// detach lets go of the descriptor, which somebody else goes on with.
+// detach lets go of the descriptor, which somebody else goes on with. It stays
+// taken from the budget.
 func (s *loopServer) detach() {
 	r := s.r
 	r.loop.Detach(s.handle)
-	r.loop.Budget.Give(1)
 	*s = loopServer{r: r, fd: -1} // Abort may still be called
 	r.servers.Put(s)
 }

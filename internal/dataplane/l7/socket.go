@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
 )
 
@@ -23,8 +24,9 @@ type socket struct {
 	rc     syscall.RawConn
 	tls    *secure // nil: plain
 	wheel  *wheel
-	client *conn      // whose socket it is; nil: a server's
-	expiry sync.Mutex // orders timers going off with acknowledging them
+	budget *loop.Budget // that the descriptor was taken from
+	client *conn        // whose socket it is; nil: a server's
+	expiry sync.Mutex   // orders timers going off with acknowledging them
 
 	rtimer, wtimer timer
 	progress       progress     // of sending; the wheel's alone
@@ -42,14 +44,15 @@ type socket struct {
 	out            []byte
 }
 
-// init takes over a connected, non-blocking descriptor.
-func (s *socket) init(fd int, w *wheel) error {
-	s.fd, s.wheel = fd, w
+// init takes over a connected, non-blocking descriptor that was taken from the
+// budget.
+func (s *socket) init(fd int, w *wheel, b *loop.Budget) error {
+	s.fd, s.wheel, s.budget = fd, w, b
 	s.rtimer.s, s.wtimer.s, s.wtimer.write = s, s, true
 	s.file = os.NewFile(uintptr(fd), "tcp")
 	rc, err := s.file.SyscallConn()
 	if err != nil {
-		s.file.Close()
+		s.closeFile()
 		return err
 	}
 	s.rc, s.recvFn, s.sendFn = rc, s.tryRecv, s.trySend
@@ -68,7 +71,13 @@ func (s *socket) close() {
 func (s *socket) free() {
 	s.wheel.remove(&s.rtimer)
 	s.wheel.remove(&s.wtimer)
-	s.file.Close()
+	s.closeFile()
+}
+
+func (s *socket) closeFile() {
+	if s.file.Close() == nil { // else it has been closed before
+		s.budget.Give(1)
+	}
 }
 
 // abort ends the connection by a reset.

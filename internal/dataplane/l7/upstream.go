@@ -105,14 +105,19 @@ func (u *upstream) tryAsk(fd uintptr) bool {
 }
 
 // dial connects to a server.
-func dial(w *wheel, m *pool.Member) (*upstream, error) {
+func (h *HTTP) dial(m *pool.Member) (*upstream, error) {
+	w := h.e.wheel
+	if !h.budget.Take(1) {
+		return nil, os.NewSyscallError("socket", syscall.EMFILE)
+	}
 	fd, errno := sock.Connect(m.Addr())
 	if errno != 0 {
+		h.budget.Give(1)
 		return nil, os.NewSyscallError("connect", errno)
 	}
 	sock.Tune(fd)
 	u := &upstream{member: m}
-	if err := u.init(fd, w); err != nil {
+	if err := u.init(fd, w, h.budget); err != nil {
 		return nil, err
 	}
 	u.askFn = u.tryAsk

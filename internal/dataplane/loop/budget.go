@@ -3,19 +3,24 @@ package loop
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Budget is how many descriptors the loops of a process may hold, so that
-// connections can never starve the store, the API and the health checks. It is
-// safe for concurrent use.
+// Budget is how many descriptors the connections of a process may hold, so that
+// they can never starve the store, the API and the health checks. It is safe for
+// concurrent use.
 type Budget struct {
 	limit  int64
 	system int64
 	used   atomic.Int64
 	short  atomic.Uint64
+	silent atomic.Int64 // until when shortages are not logged, on the loops' clock
 }
+
+// complainGap is how long a shortage is not logged again: they come in crowds.
+const complainGap = time.Minute
 
 // reserve is how many of a limit of descriptors are kept back for the rest of
 // the process: an eighth of a small one, a sixteenth of a large one.
@@ -66,6 +71,12 @@ func (b *Budget) Used() int { return int(b.used.Load()) }
 
 // Shortages is how often Take has found too few.
 func (b *Budget) Shortages() uint64 { return b.short.Load() }
+
+// Complain reports whether a shortage is to be logged, and that it will be.
+func (b *Budget) Complain() bool {
+	now, until := Clock(), b.silent.Load()
+	return now >= until && b.silent.CompareAndSwap(until, now+int64(complainGap))
+}
 
 // Limit is the number of descriptors that may be taken.
 func (b *Budget) Limit() int { return int(b.limit) }
