@@ -191,8 +191,7 @@ func (h *http2Upstream) drop() {
 func (r *relay) recvHTTP2() (*block, int, error) {
 	h := r.u.http2
 	if r.zip != nil && r.zip.raw && h.quiet() {
-		r.zip.flush()
-		if err := r.sendCompressed(); err != nil {
+		if err := r.flushCompressed(); err != nil {
 			return nil, 0, err
 		}
 	}

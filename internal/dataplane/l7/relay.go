@@ -50,8 +50,7 @@ func (r *relay) recv(limit int) (*block, int, error) {
 		case 0:
 			return nil, 0, io.EOF
 		case syscall.EAGAIN:
-			r.zip.flush()
-			if err := r.sendCompressed(); err != nil {
+			if err := r.flushCompressed(); err != nil {
 				return nil, 0, err
 			}
 		default:
@@ -75,6 +74,7 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	rec.passed(status, len(head), now)
 	rec.look(r.c.front().fd)
 	r.serverDone()
+	r.blameless()
 	if r.done && reusable {
 		r.c.release(r.u)
 		r.released = true
@@ -135,6 +135,7 @@ func (r *relay) pass(reusable *bool) error {
 		limit = int(min(r.left, int64(limit)))
 	}
 	b, n, err := r.recv(limit)
+	r.blameless()
 	if err == io.EOF && r.framing == h1.UntilClose {
 		r.done = true
 		r.serverDone()
@@ -176,7 +177,6 @@ func (r *relay) deliverHead(head []byte) error {
 
 func (r *relay) send(p []byte) error {
 	if out := &r.c.h.out; !out.Allow(len(p)) {
-		r.blameless()
 		r.c.await(out, len(p))
 	}
 	if r.c.deliver(p) != nil {
@@ -185,7 +185,8 @@ func (r *relay) send(p []byte) error {
 	return nil
 }
 
-// blameless has the server not be timed while it is the client that waits.
+// blameless has the server not be timed any more: it may be the client that has to
+// be waited for.
 func (r *relay) blameless() {
 	if !r.released { // else it may be another's by now
 		r.u.rtimer.disarm()
@@ -196,7 +197,6 @@ func (r *relay) blameless() {
 func (r *relay) deliverBlock(b *block, from, to int) error {
 	p := b[from:to]
 	if out := &r.c.h.out; !out.Allow(len(p)) {
-		r.blameless()
 		p, b = r.c.awaitWithout(out, b, p), nil
 	}
 	r.c.last = r.done

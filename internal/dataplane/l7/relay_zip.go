@@ -1,6 +1,10 @@
 package l7
 
-import "github.com/openslb/openslb/internal/dataplane/l7/h1"
+import (
+	"io"
+
+	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+)
 
 // A relay that compresses takes the body out of the server's framing, has it
 // compressed, and frames what comes out. Only then does it differ from another.
@@ -32,6 +36,19 @@ func (r *relay) sendCompressed() error {
 	}
 	from, b := r.frameCompressed()
 	return r.deliverCompressed(b[from:])
+}
+
+// flushCompressed sends all there is, and has the server be waited for again.
+func (r *relay) flushCompressed() error {
+	r.blameless()
+	r.zip.flush()
+	if err := r.sendCompressed(); err != nil {
+		return err
+	}
+	if !r.u.rtimer.arm(r.timeout) {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
 }
 
 func (r *relay) deliverCompressed(p []byte) error {

@@ -354,3 +354,21 @@ func blackHole(t testing.TB) netip.AddrPort {
 		t.Cleanup(func() { c.Close() })
 	}
 }
+
+// TestPausedReader: a client that takes nothing for longer than a server may be
+// silent gets the whole answer all the same.
+func TestPausedReader(t *testing.T) {
+	const size = 16 << 20
+	body := string(make([]byte, size))
+	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 200 * time.Millisecond}, target(answering(t, func(*message) string { return ok(body) })))
+	c := p.dial()
+	c.tcp.SetReadBuffer(64 << 10)
+	io.WriteString(c, simple)
+	if _, err := readHead(c.br); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(600 * time.Millisecond)
+	if n, err := io.CopyN(io.Discard, c.br, size); err != nil {
+		t.Errorf("%v after %d bytes", err, n)
+	}
+}
