@@ -75,6 +75,7 @@ func (c *conn) release(u *upstream) {
 		return
 	}
 	c.current.Store(nil)
+	u.sharer = nil
 	if !u.rtimer.disarm() || c.cut.Load() {
 		u.close()
 		return
@@ -128,6 +129,9 @@ func (c *conn) readHead(u *upstream, b *block, n int, up *upload) (at, have int,
 		room := b[at+have : len(b)-tailRoom]
 		if len(room) == 0 {
 			return at, have, invalid
+		}
+		if c.stream != nil {
+			room = room[:min(len(room), readAhead)]
 		}
 		more, err := u.recv(room)
 		switch {
@@ -185,6 +189,7 @@ func (c *conn) passHead(u *upstream, b *block, at, have int, plan *policy.Plan, 
 			c.reserved = false
 			r.zip = zips.take()
 			defer r.zip.release()
+			u.sharer = nil // what goes to the client is another body, and few are compressed
 		} else {
 			coding = policy.Varies
 		}

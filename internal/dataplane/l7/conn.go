@@ -386,11 +386,9 @@ func (c *conn) answer(a *answer) error {
 // deliver sends bytes to the client.
 func (c *conn) deliver(p []byte) error {
 	if c.stream != nil {
-		err := c.stream.deliver(p)
-		if err == nil {
-			c.w.rec.out += int64(len(p))
-		}
-		return err
+		// p must not be needed here afterwards: it would stay in memory while the
+		// stream waits with a copy of what is left of it.
+		return c.stream.deliver(p)
 	}
 	if err := c.send(p); err != nil {
 		c.broken = true

@@ -177,6 +177,7 @@ func (c *conn) ask(m *member, plan *policy.Plan, up *upload) outcome {
 			}
 		}
 		c.current.Store(u)
+		u.sharer = c.stream
 		result := c.askOver(u, kept, plan, up)
 		switch {
 		case result == stale:

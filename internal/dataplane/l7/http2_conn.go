@@ -310,6 +310,7 @@ func (hc *http2Conn) finished(st *stream) {
 		st.queued = false
 	}
 	if last > 0 {
+		hc.wakeNext()
 		return
 	}
 	hc.restLocked()

@@ -36,6 +36,7 @@ type stream struct {
 	code     h2.Code // why it ends early; 0: our fault
 	headed   bool    // the final head is sent
 	trailers []byte  // of the answer
+	lent     *block  // what is being delivered is in; nil: elsewhere
 }
 
 var streams = sync.Pool{New: func() any {
@@ -56,6 +57,7 @@ func (st *stream) begin(hc *http2Conn, head []byte) {
 	c.w.fill(head)
 	st.code = h2.NoError
 	st.pace = pace{}
+	st.lent = nil
 	st.headed, st.trailers, st.requestTrailers = false, st.trailers[:0], st.requestTrailers[:0]
 	for _, signal := range []chan struct{}{st.wake, st.more} { // meant for the request before
 		select {
@@ -175,7 +177,8 @@ func (st *stream) deliver(p []byte) error {
 	last := st.last && len(st.trailers) == 0
 	for !st.headed {
 		for hc.core.Room() <= 0 && st.alive() {
-			if !st.waitLocked() {
+			var going bool
+			if p, going = st.waitWith(p); !going {
 				return errClient
 			}
 		}
@@ -184,6 +187,7 @@ func (st *stream) deliver(p []byte) error {
 		}
 		n := bytes.Index(p, endOfHead) + len(endOfHead)
 		head, rest := p[:n], p[n:]
+		st.w.rec.out += int64(n)
 		if head[9] == '1' {
 			hc.core.SendHead(&st.core, head, false)
 			if len(rest) == 0 {
@@ -202,11 +206,15 @@ func (st *stream) deliver(p []byte) error {
 		n := hc.core.SendData(&st.core, p, last)
 		st.pace.moved += int64(n)
 		hc.moved += int64(n)
-		p = p[n:]
-		if len(p) > 0 && !st.waitLocked() {
-			return errClient
+		st.w.rec.out += int64(n)
+		if p = p[n:]; len(p) > 0 {
+			var going bool
+			if p, going = st.waitWith(p); !going {
+				return errClient
+			}
 		}
 	}
+	hc.core.Unreserve(&st.core)
 	if len(hc.waiting) > 0 && hc.core.Room() > h2.OutLimit/2 {
 		hc.wakeNext()
 	}
@@ -249,11 +257,11 @@ func (st *stream) waitLocked() bool {
 	}
 	if !hc.flushing && hc.core.Pending() > 0 {
 		st.flushLocked()
-		if st.alive() && hc.core.Room() > 0 && hc.core.CanSend(&st.core) {
+		if st.alive() && (st.headed && hc.core.Sendable(&st.core) > 0 || !st.headed && hc.core.Room() > 0) {
 			return true
 		}
 	}
-	own := st.core.CanSend() <= 0
+	own := st.headed && st.core.CanSend() <= 0
 	if !st.queued && !own {
 		st.queued = true
 		hc.waiting = append(hc.waiting, st)

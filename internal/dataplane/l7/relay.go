@@ -127,6 +127,11 @@ func (r *relay) serverDone() {
 
 // pass moves one block of body.
 func (r *relay) pass(reusable *bool) error {
+	if r.u.sharer != nil {
+		if err := r.u.sharer.awaitRoom(); err != nil {
+			return err
+		}
+	}
 	if !r.u.rtimer.arm(r.timeout) {
 		return io.ErrUnexpectedEOF
 	}
@@ -197,11 +202,19 @@ func (r *relay) blameless() {
 func (r *relay) deliverBlock(b *block, from, to int) error {
 	p := b[from:to]
 	if out := &r.c.h.out; !out.Allow(len(p)) {
+		if r.c.stream != nil {
+			r.c.stream.unshare()
+		}
 		p, b = r.c.awaitWithout(out, b, p), nil
 	}
 	r.c.last = r.done
-	err := r.c.deliver(p)
-	putBlock(b)
+	var err error
+	if r.c.stream != nil {
+		err = r.c.stream.deliverFrom(b, p)
+	} else {
+		err = r.c.deliver(p)
+		putBlock(b)
+	}
 	if err != nil {
 		return errClient
 	}

@@ -36,8 +36,9 @@ type socket struct {
 	// each call would be an allocation.
 
 	recvFn, sendFn func(uintptr) bool
-	room           []byte // to read into; nil: take a block when there is data
-	limit          int    // bytes to read at most into a block
+	room           []byte  // to read into; nil: take a block when there is data
+	limit          int     // bytes to read at most into a block
+	sharer         *stream // whose share in its connection they must be, of HTTP/2; nil: nobody's
 	block          *block
 	n              int
 	rerr, werr     syscall.Errno
@@ -160,6 +161,9 @@ func (s *socket) tryRecv(uintptr) bool {
 		s.block = getBlock()
 		p = s.block[headRoom:]
 		p = p[:min(len(p)-tailRoom, s.limit)]
+		if s.sharer != nil {
+			p = p[:s.sharer.share(len(p))]
+		}
 	}
 	s.n, s.rerr = s.recvNow(p)
 	if s.rerr != syscall.EAGAIN {
@@ -168,6 +172,9 @@ func (s *socket) tryRecv(uintptr) bool {
 	if s.room == nil {
 		putBlock(s.block)
 		s.block = nil
+	}
+	if s.sharer != nil {
+		s.sharer.unshare()
 	}
 	return false
 }

@@ -66,6 +66,7 @@ type Conn struct {
 	bare       bool // leave the length out of the head being encoded
 	sendWindow int64
 	sendFirst  int64 // window of a new stream
+	reserved   int   // of all streams
 
 	// The end.
 

@@ -126,6 +126,7 @@ func (c *Conn) close(s *Stream) {
 		return
 	}
 	c.table.remove(s)
+	c.Unreserve(s)
 	if s.unread > 0 && s.dead {
 		c.giveBack(s.unread)
 		s.unread = 0

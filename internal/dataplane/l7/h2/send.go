@@ -139,7 +139,7 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) int {
 	}
 	sent := 0
 	for {
-		n := int(min(int64(len(p)), frameSize, s.sendWindow, c.sendWindow, int64(c.Room()-frameHead)))
+		n := min(len(p), frameSize, c.Sendable(s))
 		if n <= 0 && len(p) > 0 {
 			break
 		}
@@ -149,6 +149,9 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) int {
 			s.sendWindow -= int64(n)
 			c.sendWindow -= int64(n)
 			c.earn(n)
+			taken := min(n, s.reserved)
+			s.reserved -= taken
+			c.reserved -= taken
 			sent += n
 			p = p[n:]
 		}
@@ -180,6 +183,47 @@ func (c *Conn) endSending(s *Stream) {
 
 // CanSend tells whether a body may be sent on now, as far as the windows go.
 func (c *Conn) CanSend(s *Stream) bool { return s.sendWindow > 0 && c.sendWindow > 0 }
+
+// Sendable is how many bytes of a body can be sent on s now, as far as the
+// windows and the output go and others have not reserved them.
+func (c *Conn) Sendable(s *Stream) int {
+	others := int64(c.reserved - s.reserved)
+	return int(max(0, min(s.sendWindow, c.sendWindow-others, c.roomFor(s))))
+}
+
+// roomFor is how many bytes on s the output takes.
+func (c *Conn) roomFor(s *Stream) int64 {
+	return int64(max(c.Room()-frameHead-(c.reserved-s.reserved), s.reserved))
+}
+
+// Crowded tells whether fewer than n bytes can be sent on s now for want of room
+// in the output alone: the windows would let more pass.
+func (c *Conn) Crowded(s *Stream, n int) bool {
+	return !s.dead && c.err == nil && c.roomFor(s) < min(int64(n), s.sendWindow, c.sendWindow)
+}
+
+// Reserve keeps the room for n bytes, or for as many as there is, until they
+// are sent on s, and returns how many that are. So what is read for many
+// streams at the same time is no more than what can be sent of it. It takes
+// the place of what was reserved before.
+func (c *Conn) Reserve(s *Stream, n int) int {
+	c.Unreserve(s)
+	if s.sendEnd || s.dead || s.gone || c.err != nil {
+		return 0
+	}
+	s.reserved = min(n, c.Sendable(s))
+	c.reserved += s.reserved
+	return s.reserved
+}
+
+// Unreserve lets others have what s was promised and does not need. It reports
+// whether there was such a thing.
+func (c *Conn) Unreserve(s *Stream) bool {
+	had := s.reserved > 0
+	c.reserved -= s.reserved
+	s.reserved = 0
+	return had
+}
 
 // Reset ends a stream.
 func (c *Conn) Reset(s *Stream, code Code) {
