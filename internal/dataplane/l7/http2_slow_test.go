@@ -345,13 +345,13 @@ func TestHTTP2PausedReader(t *testing.T) {
 	if !overTLS {
 		return
 	}
-	const size, step = 48 << 10, 16 << 10
+	const size, step = 32 << 10, 16 << 10
 	body := string(make([]byte, size))
-	p := newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: 200 * time.Millisecond}, target(answering(t, func(*message) string { return ok(body) })))
+	p := newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: 500 * time.Millisecond}, target(answering(t, func(*message) string { return ok(body) })))
 	r := p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	r.head(1, true)
 	for n := step; n <= size; n += step {
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(1200 * time.Millisecond)
 		r.fr.WriteWindowUpdate(1, step)
 		r.watch("another part", func(w *watched) bool { return w.body[1] == n })
 	}

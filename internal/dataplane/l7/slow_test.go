@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -359,15 +360,15 @@ func blackHole(t testing.TB) netip.AddrPort {
 // silent gets the whole answer all the same.
 func TestPausedReader(t *testing.T) {
 	const size = 16 << 20
-	body := string(make([]byte, size))
-	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 200 * time.Millisecond}, target(answering(t, func(*message) string { return ok(body) })))
+	answer := ok(string(make([]byte, size)))
+	p := newProxy(t, spec.HTTPOptions{RequestTimeout: 500 * time.Millisecond}, target(answering(t, func(*message) string { return answer })))
 	c := p.dial()
 	c.tcp.SetReadBuffer(64 << 10)
 	io.WriteString(c, simple)
-	if _, err := readHead(c.br); err != nil {
-		t.Fatal(err)
+	if head, err := readHead(c.br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 200 ") {
+		t.Fatal(head, err)
 	}
-	time.Sleep(600 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond)
 	if n, err := io.CopyN(io.Discard, c.br, size); err != nil {
 		t.Errorf("%v after %d bytes", err, n)
 	}
