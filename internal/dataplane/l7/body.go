@@ -39,7 +39,7 @@ func (r *body) take(b *block, at, have int, reusable *bool) (from, to int, err e
 			return 0, 0, err
 		}
 		if r.done = r.decoder.Done(); r.done && r.trailers != nil {
-			*r.trailers = h1.AppendTrailers(*r.trailers, r.decoder.Trailers)
+			*r.trailers = h1.AppendTrailers(*r.trailers, r.decoder.Trailers, nil)
 		}
 		if used < have {
 			*reusable = false

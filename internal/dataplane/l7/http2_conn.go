@@ -346,7 +346,7 @@ func (hc *http2Conn) Data(s *h2.Stream, p []byte) {
 // End notes the end of a request's body.
 func (hc *http2Conn) End(s *h2.Stream, trailers []byte) {
 	st := s.Owner.(*stream)
-	st.requestTrailers = h1.AppendTrailers(st.requestTrailers[:0], trailers)
+	st.requestTrailers = h1.AppendTrailers(st.requestTrailers[:0], trailers, st.h.snap.Load().Headers().OwnNames)
 	st.wakeUp()
 }
 

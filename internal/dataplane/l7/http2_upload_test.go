@@ -109,7 +109,7 @@ func TestHTTP2Trailers(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\nTransfer-Encoding: chunked\r\nx-b: c\r\n\r\n")
 		}
 	})
-	p := newHTTP2Proxy(t, spec.HTTPOptions{}, target(b))
+	p := newHTTP2Proxy(t, spec.HTTPOptions{ClientCert: spec.ClientCertHeaders{Subject: "X-Our-DN"}}, target(b))
 	r := p.dialHTTP2()
 	id := uint32(1)
 	for _, row := range []struct{ name, data, want string }{
@@ -121,7 +121,7 @@ func TestHTTP2Trailers(t *testing.T) {
 			r.fr.WriteData(id, false, []byte(row.data))
 			time.Sleep(50 * time.Millisecond) // so that they come apart, for once
 		}
-		r.fields(id, true, "x-last", "word", "host", "evil", "content-length", "9", "x-other", "1")
+		r.fields(id, true, "x-last", "word", "host", "evil", "content-length", "9", "x-our-dn", "evil", "x_forwarded_clientcert_subjectdn", "evil", "x-other", "1")
 		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
 		seen := b.seen()
 		got := seen[len(seen)-1]

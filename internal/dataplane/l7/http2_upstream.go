@@ -200,7 +200,7 @@ func (r *relay) recvHTTP2() (*block, int, error) {
 		r.c.stream.giveUp(h)
 	}
 	if err == io.EOF && r.trailers != nil {
-		*r.trailers = h1.AppendTrailers(*r.trailers, h.trailers)
+		*r.trailers = h1.AppendTrailers(*r.trailers, h.trailers, nil)
 	}
 	return b, n, err
 }
