@@ -298,7 +298,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	// 3. The checks, whose verdicts no pool wants any more.
 	e.checks.Close()
 	// 4. The loops last: frontends needed them to close their connections.
-	err = errors.Join(err, e.engines.close(ctx))
+	e.engines.close()
 	e.engines.sockets.Close()
 	return err
 }

@@ -87,7 +87,7 @@ func openSLB(t testing.TB, w way, to netip.AddrPort) *proxy {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		h.Close(ctx)
-		e.Close(ctx)
+		e.Close()
 		p.Close()
 	})
 	return &proxy{name: w.name, addr: h.Addr(), secure: w.protocol == spec.HTTPS}

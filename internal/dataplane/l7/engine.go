@@ -1,7 +1,6 @@
 package l7
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -151,7 +150,7 @@ func appendStamp(b []byte, t time.Time) []byte {
 
 // Close closes the kept connections to servers and stops the timers. The
 // frontends must have been closed before.
-func (e *Engine) Close(context.Context) error {
+func (e *Engine) Close() {
 	e.once.Do(func() {
 		e.reactors.close()
 		e.kept.close()
@@ -159,5 +158,4 @@ func (e *Engine) Close(context.Context) error {
 	})
 	<-e.wheel.stopped
 	e.workers.Wait()
-	return nil
 }

@@ -330,7 +330,7 @@ func newProxyWith(t testing.TB, change func(*Options, *spec.Frontend), limits *l
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		h.Close(ctx)
-		e.Close(ctx)
+		e.Close()
 		p.Close()
 		if n := options.Budget.Used(); n != 0 {
 			t.Errorf("%d descriptors were not given back", n)
