@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"maps"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/pool"
@@ -12,7 +13,8 @@ import (
 // through its connections once, and again when the first of them is due.
 
 // watchPoolLocked has p tell of servers that stop being usable. A pool that is
-// left is watched on, for the connections that are still on it.
+// left is watched on, for the connections that are still on it, until it is
+// closed: then it has told all it ever will.
 func (t *TCP) watchPoolLocked(p *pool.Pool) {
 	if p == nil || t.watched[p] {
 		return
@@ -20,6 +22,7 @@ func (t *TCP) watchPoolLocked(p *pool.Pool) {
 	if t.watched == nil {
 		t.watched = make(map[*pool.Pool]bool)
 	}
+	maps.DeleteFunc(t.watched, func(old *pool.Pool, _ bool) bool { return old.Closed() })
 	t.watched[p] = true
 	p.Tell(t, t.drainAll)
 }

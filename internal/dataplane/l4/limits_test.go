@@ -473,4 +473,8 @@ func TestDrainOfAnotherPool(t *testing.T) {
 	if got := answer(t, f); got != "b" {
 		t.Errorf("new connections come to %q", got)
 	}
+	f.Update(frontend(o), pool.NewStatic())
+	if f.watched[first] || !f.watched[second] || len(f.watched) != 2 {
+		t.Errorf("%d pools are held on to", len(f.watched))
+	}
 }

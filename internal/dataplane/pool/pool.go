@@ -194,6 +194,13 @@ func (p *Pool) Facts() []spec.TargetFacts {
 	return out
 }
 
+// Closed reports whether the pool was closed.
+func (p *Pool) Closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 // Close ends all watches and takes every member out. Picks find nothing from
 // then on. It may be called again.
 func (p *Pool) Close() {
