@@ -195,7 +195,7 @@ func measureIdle(ctx context.Context, s settings, p *proxy, job loadJob) (measur
 		return measurement{}, err
 	}
 	first.stop()
-	pause(ctx, time.Second)
+	pause(ctx, settled)
 	before, err := p.memory()
 	if err != nil {
 		return measurement{}, err
@@ -205,13 +205,18 @@ func measureIdle(ctx context.Context, s settings, p *proxy, job loadJob) (measur
 		return measurement{}, err
 	}
 	defer load.stop()
-	pause(ctx, 2*time.Second)
+	pause(ctx, settled)
 	after, err := p.memory()
 	if err != nil {
 		return measurement{}, err
 	}
 	return measurement{figure: float64(after-before) / float64(s.idle)}, nil
 }
+
+// settled is how long a proxy is left alone before its memory is looked at:
+// OpenSLB gives back what it does not need when it has been quiet for some
+// seconds.
+const settled = 10 * time.Second
 
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

@@ -107,6 +107,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"logs", &n.below, n.openLogs},
 		{"tracing", &n.below, n.openTracing},
 		{"data plane", &n.below, n.startEngine},
+		{"trimming", &n.below, n.startTrimming},
 		{"store", &n.brain, n.openStore},
 		{"keys", &n.brain, n.openKeys},
 		{"servers file", &n.brain, n.seed},
