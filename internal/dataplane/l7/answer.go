@@ -107,16 +107,8 @@ func (c *conn) readHead(u *upstream, b *block, n int, up *upload) (at, have int,
 			if interim++; interim > maxInterim {
 				return at, have, invalid
 			}
-			// HTTP/1.0 knows no interim answers.
-			if w.req.Minor > 0 {
-				w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
-				if c.deliver(w.head) != nil {
-					return at, have, cutShort
-				}
-				c.h.out.Take(len(w.head))
-			}
-			if up != nil && w.resp.Status == 100 {
-				up.told.Store(true)
+			if !c.passInterim(b[at:at+have], up) {
+				return at, have, cutShort
 			}
 			at, have = at+w.resp.Len(), have-w.resp.Len()
 			w.resp.Reset()
@@ -145,6 +137,24 @@ func (c *conn) readHead(u *upstream, b *block, n int, up *upload) (at, have int,
 		}
 		have += more
 	}
+}
+
+// passInterim passes a 1xx answer on, which w.resp has found in in. HTTP/1.0
+// knows none. It is false when the client takes nothing any more.
+func (c *conn) passInterim(in []byte, up *upload) bool {
+	w := c.w
+	if w.req.Minor > 0 {
+		w.head = w.resp.AppendHead(w.head[:0], in, &h1.ResponseEdits{})
+		if c.deliver(w.head) != nil {
+			return false
+		}
+		w.rec.out -= int64(len(w.head)) // it is no part of the answer
+		c.h.out.Take(len(w.head))
+	}
+	if up != nil && w.resp.Status == 100 {
+		up.told.Store(true)
+	}
+	return true
 }
 
 // passAnswer passes the answer on whose first n bytes are in b. Once it returns

@@ -373,14 +373,8 @@ func (c *conn) readHTTP2Head(h *http2Upstream, b *block, up *upload) (n int, res
 				w.resp.Body = h1.UntilClose
 			}
 			return n, delivered
-		case w.req.Minor > 0:
-			w.head = w.resp.AppendHead(w.head[:0], b[headRoom:headRoom+n], &h1.ResponseEdits{})
-			if c.deliver(w.head) != nil {
-				return n, cutShort
-			}
-			if up != nil && w.resp.Status == 100 {
-				up.told.Store(true)
-			}
+		case !c.passInterim(b[headRoom:headRoom+n], up):
+			return n, cutShort
 		}
 	}
 }

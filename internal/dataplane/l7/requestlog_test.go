@@ -123,6 +123,19 @@ func TestLogAbsoluteTarget(t *testing.T) {
 	wantFields(t, p.next(), map[string]string{"request_uri": "http://a.example/x", "host": "a.example", "body_bytes_sent": "0"})
 }
 
+// TestLogInterim: what comes before the answer is no part of its body.
+func TestLogInterim(t *testing.T) {
+	b := answering(t, func(*message) string { return "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok("12345") })
+	p := newLoggedProxy(t, spec.HTTPOptions{}, target(b))
+	cl := p.dial()
+	cl.send(simple)
+	if head, err := readHead(cl.br); err != nil || !strings.Contains(head, " 103 ") {
+		t.Fatalf("%q, %v", head, err)
+	}
+	cl.want(200, "12345")
+	wantFields(t, p.next(), map[string]string{"status": "200", "body_bytes_sent": "5"})
+}
+
 // TestLogTimes: a slow head, a slow server, a slow body.
 func TestLogTimes(t *testing.T) {
 	const pause = 120 * time.Millisecond
