@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// Bucket lets through so many units a second, and after a pause a burst of
+// bucket lets through so many units a second, and after a pause a burst of
 // them. It is a virtual clock: each unit moves the time at which everything
 // taken is paid for, and that time may run ahead of the real one by the burst.
 //
 // A taker may overdraw: whoever learns only afterwards how much it took (a read
-// of a socket) takes it then, and the next one waits longer. The zero Bucket
+// of a socket) takes it then, and the next one waits longer. The zero bucket
 // has no limit. All methods are safe for concurrent use.
-type Bucket struct {
+type bucket struct {
 	rate  atomic.Int64 // units a second; 0: no limit
 	burst atomic.Int64 // nanoseconds
 	paid  atomic.Int64 // when everything taken is paid for
 }
 
 // set changes the limit to rate units a second; 0 is none.
-func (b *Bucket) set(rate int64, burst time.Duration) {
+func (b *bucket) set(rate int64, burst time.Duration) {
 	b.burst.Store(int64(burst))
 	b.rate.Store(max(rate, 0))
 }
 
 // limited reports whether there is a limit.
-func (b *Bucket) limited() bool { return b.rate.Load() > 0 }
+func (b *bucket) limited() bool { return b.rate.Load() > 0 }
 
 // wait is how long after now the next unit may be taken; 0: at once.
-func (b *Bucket) wait(now int64) time.Duration {
+func (b *bucket) wait(now int64) time.Duration {
 	if !b.limited() {
 		return 0
 	}
@@ -36,7 +36,7 @@ func (b *Bucket) wait(now int64) time.Duration {
 }
 
 // take takes n units, be there a limit or not and whatever it says.
-func (b *Bucket) take(n int, now int64) {
+func (b *bucket) take(n int, now int64) {
 	rate := b.rate.Load()
 	if rate <= 0 {
 		return
@@ -51,7 +51,7 @@ func (b *Bucket) take(n int, now int64) {
 }
 
 // allow takes n units if the limit lets all of them pass at now.
-func (b *Bucket) allow(n int, now int64) bool {
+func (b *bucket) allow(n int, now int64) bool {
 	rate := b.rate.Load()
 	if rate <= 0 {
 		return true

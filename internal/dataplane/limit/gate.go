@@ -2,18 +2,18 @@ package limit
 
 import "sync/atomic"
 
-// Gate counts what is open at once and keeps it within a bound. The zero Gate
+// gate counts what is open at once and keeps it within a bound. The zero gate
 // has none. It is safe for concurrent use.
-type Gate struct {
+type gate struct {
 	open atomic.Int64
 	most atomic.Int64 // 0: no bound
 }
 
 // setMost changes the bound; 0 is none. What is open stays open.
-func (g *Gate) setMost(n int) { g.most.Store(int64(max(n, 0))) }
+func (g *gate) setMost(n int) { g.most.Store(int64(max(n, 0))) }
 
 // enter counts one more, unless the bound is reached.
-func (g *Gate) enter() bool {
+func (g *gate) enter() bool {
 	n := g.open.Add(1)
 	if most := g.most.Load(); most > 0 && n > most {
 		g.open.Add(-1)
@@ -23,4 +23,4 @@ func (g *Gate) enter() bool {
 }
 
 // leave counts one less.
-func (g *Gate) leave() { g.open.Add(-1) }
+func (g *gate) leave() { g.open.Add(-1) }

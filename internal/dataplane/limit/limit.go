@@ -27,10 +27,10 @@ const bitsPerByte = 8
 
 // Instance holds the bounds of one load balancer. The zero Instance has none.
 type Instance struct {
-	conns    Gate
-	rate     Bucket
-	requests Bucket
-	in, out  Bucket // bandwidth beyond the reservations
+	conns    gate
+	rate     bucket
+	requests bucket
+	in, out  bucket // bandwidth beyond the reservations
 
 	mu        sync.Mutex
 	frontends map[spec.FrontendID]*Frontend
@@ -42,7 +42,7 @@ type Frontend struct {
 	// In and Out are the bandwidth from and to clients.
 	In, Out Pace
 
-	conns    Gate
+	conns    gate
 	instance *Instance // nil: shares none
 }
 

@@ -16,7 +16,7 @@ func id(port uint16) spec.FrontendID {
 }
 
 func TestBucket(t *testing.T) {
-	var b Bucket
+	var b bucket
 	if b.limited() || b.wait(0) != 0 || !b.allow(1<<30, 0) {
 		t.Error("a zero bucket limits")
 	}
@@ -57,7 +57,7 @@ func TestBucket(t *testing.T) {
 }
 
 func TestBucketOfMany(t *testing.T) {
-	var b Bucket
+	var b bucket
 	b.set(1, time.Duration(1000*second)) // a thousand at once, then hardly any
 	var (
 		wg  sync.WaitGroup

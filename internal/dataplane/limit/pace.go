@@ -27,8 +27,8 @@ const (
 // The zero Pace has no limit. All methods are safe for concurrent use. What
 // passes is counted through the Parts of a Pace.
 type Pace struct {
-	own     Bucket
-	shared  *Bucket // of the instance; set before use
+	own     bucket
+	shared  *bucket // of the instance; set before use
 	borrows atomic.Bool
 }
 
