@@ -155,7 +155,7 @@ func TestParallelDomainExtensions(t *testing.T) {
 	}
 }
 
-// TestParallelQuota: the quota of certificates holds under parallel uploads.
+// TestParallelCertificateQuota: the quota of certificates holds under parallel uploads.
 func TestParallelCertificateQuota(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Quotas.ServerCertificates = 5 })
 	p := certified(t, "p256")

@@ -9,7 +9,7 @@ import (
 	"github.com/openslb/openslb/internal/slb"
 )
 
-// TestQuirk32Spelling: wrong for ever.
+// TestQuirk32CertificateSpelling: wrong for ever.
 func TestQuirk32CertificateSpelling(t *testing.T) {
 	for _, err := range []*slb.Error{slb.ErrServerCertificateUsed, slb.ErrCACertificateUsed} {
 		if err.Code != "CertificateAndPrivateKeyIsRefered" {

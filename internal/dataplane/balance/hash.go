@@ -7,7 +7,7 @@ import (
 
 // The hashes of this file decide which server a client reaches. Every node of a
 // cluster and the kernel fast path compute them too, so they must not change:
-// hash_test.go holds vectors. They use 64-bit multiply, xor and shift only.
+// picker_test.go holds vectors. They use 64-bit multiply, xor and shift only.
 //
 // They are not keyed. A client that chooses its source port can steer its own
 // flows under tch, and nobody else's; under sch it has one address to choose.

@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -148,7 +147,7 @@ func (p *probe) judge(err error) {
 	if p.verdict.health == spec.HealthUp {
 		r.log.Info("target is up", args...)
 	} else {
-		r.log.Log(context.Background(), slog.LevelWarn, "target is down", append(args, "cause", err)...)
+		r.log.Warn("target is down", append(args, "cause", err)...)
 	}
 
 	if err != nil {
