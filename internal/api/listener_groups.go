@@ -63,16 +63,16 @@ func checkGroups(tx *store.Tx, l, before *slb.Listener) error {
 		before = &slb.Listener{}
 	}
 	if id := l.VServerGroupID; id != "" && id != before.VServerGroupID {
-		if _, ok := vServerGroupOf(tx, l.LoadBalancerID, id); !ok {
-			if _, other := masterSlaveGroupOf(tx, l.LoadBalancerID, id); other {
+		if !hasVServerGroup(tx, l.LoadBalancerID, id) {
+			if hasMasterSlaveGroup(tx, l.LoadBalancerID, id) {
 				return slb.ErrGroupProtocol
 			}
 			return slb.ErrVServerGroup
 		}
 	}
 	if id := l.MasterSlaveServerGroup; id != "" && id != before.MasterSlaveServerGroup {
-		if _, ok := masterSlaveGroupOf(tx, l.LoadBalancerID, id); !ok {
-			if _, other := vServerGroupOf(tx, l.LoadBalancerID, id); other {
+		if !hasMasterSlaveGroup(tx, l.LoadBalancerID, id) {
+			if hasVServerGroup(tx, l.LoadBalancerID, id) {
 				return slb.ErrGroupProtocol
 			}
 			return slb.ErrMasterSlaveGroup
@@ -88,16 +88,17 @@ func checkGroups(tx *store.Tx, l, before *slb.Listener) error {
 	return nil
 }
 
-// vServerGroupOf reads a group of the instance for the record.
-func vServerGroupOf(tx *store.Tx, lb slb.LoadBalancerID, id string) (*slb.VServerGroup, bool) {
+// hasVServerGroup tells whether the instance has the group. The answer is read for
+// the record: should it change, the transaction runs again.
+func hasVServerGroup(tx *store.Tx, lb slb.LoadBalancerID, id string) bool {
 	g, ok := tx.VServerGroups.Get(id)
-	return g, ok && g.LoadBalancerID == lb
+	return ok && g.LoadBalancerID == lb
 }
 
-// masterSlaveGroupOf reads a master/slave group of the instance for the record.
-func masterSlaveGroupOf(tx *store.Tx, lb slb.LoadBalancerID, id string) (*slb.MasterSlaveServerGroup, bool) {
+// hasMasterSlaveGroup tells the same of a master/slave group.
+func hasMasterSlaveGroup(tx *store.Tx, lb slb.LoadBalancerID, id string) bool {
 	g, ok := tx.MasterSlaveGroups.Get(id)
-	return g, ok && g.LoadBalancerID == lb
+	return ok && g.LoadBalancerID == lb
 }
 
 // dropListener deletes a listener with its forwarding rules and additional

@@ -166,7 +166,7 @@ func ruleFits(tx *store.Tx, others []*slb.Rule, r *slb.Rule) error {
 			return invalid("RuleName")
 		}
 	}
-	if _, ok := vServerGroupOf(tx, r.LoadBalancerID, r.VServerGroupID); !ok {
+	if !hasVServerGroup(tx, r.LoadBalancerID, r.VServerGroupID) {
 		return slb.ErrVServerGroup
 	}
 	return nil

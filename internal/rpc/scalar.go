@@ -68,7 +68,7 @@ func newSetter(t reflect.Type, c checks) (setter, string, error) {
 		}
 		set, name, number = durationSetter(c), "integer", true
 	case reflect.PointerTo(t).Implements(textUnmarshalerType):
-		set, name, text = textSetter(t, c), "string", true
+		set, name, text = textSetter(c), "string", true
 	case text:
 		set, name = stringSetter(c), "string"
 	case t.Kind() == reflect.Bool:
@@ -130,7 +130,7 @@ func stringSetter(c checks) setter {
 
 // textSetter leaves the parsing to the type. An error of the type's own that
 // may be shown to the caller passes; any other means malformed.
-func textSetter(t reflect.Type, c checks) setter {
+func textSetter(c checks) setter {
 	return func(dst reflect.Value, text string) error {
 		if !c.acceptable(text) {
 			return errMalformed

@@ -38,16 +38,12 @@ func appendStringToSignV1(b []byte, method string, f form) []byte {
 	return b
 }
 
-// signatureV1 signs text; ok is false for an unknown signature method.
-func signatureV1(signatureMethod string, text []byte, secret string) (signature string, ok bool) {
-	newHash := hashV1(signatureMethod)
-	if newHash == nil {
-		return "", false
-	}
+// signatureV1 signs text with a hash of hashV1.
+func signatureV1(newHash func() hash.Hash, text []byte, secret string) string {
 	mac := hmac.New(newHash, append([]byte(secret), '&'))
 	mac.Write(text)
 	var sum [sha256.Size]byte
-	return base64.StdEncoding.EncodeToString(mac.Sum(sum[:0])), true
+	return base64.StdEncoding.EncodeToString(mac.Sum(sum[:0]))
 }
 
 // hashV1 is the hash that a signature method names, or nil.
@@ -73,11 +69,11 @@ func SignV1(method string, params url.Values, secret string) string {
 		}
 	}
 	f.sort()
-	signatureMethod := params.Get("SignatureMethod")
-	if hashV1(signatureMethod) == nil {
-		signatureMethod = hmacSHA1
+	newHash := hashV1(params.Get("SignatureMethod"))
+	if newHash == nil {
+		newHash = sha1.New
 	}
-	signature, _ := signatureV1(signatureMethod, appendStringToSignV1(nil, method, f), secret)
+	signature := signatureV1(newHash, appendStringToSignV1(nil, method, f), secret)
 	params.Set("Signature", signature)
 	return signature
 }

@@ -46,7 +46,8 @@ func (v *verifier) v1(ctx context.Context, method string, f form) (known string,
 	if err != nil {
 		return known, err
 	}
-	if hashV1(signatureMethod) == nil {
+	newHash := hashV1(signatureMethod)
+	if newHash == nil {
 		return known, errSignatureMethod
 	}
 	if signatureVersion != "1.0" {
@@ -59,7 +60,7 @@ func (v *verifier) v1(ctx context.Context, method string, f form) (known string,
 	buf := getBuffer()
 	defer buf.free()
 	buf.b = appendStringToSignV1(buf.b, method, f)
-	right, _ := signatureV1(signatureMethod, buf.b, secret)
+	right := signatureV1(newHash, buf.b, secret)
 	if subtle.ConstantTimeCompare([]byte(signature), []byte(right)) != 1 {
 		return known, &Error{http.StatusBadRequest, "SignatureDoesNotMatch",
 			"Specified signature is not matched with our calculation. server string to sign is:" + clip(buf.b)}
