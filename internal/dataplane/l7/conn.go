@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -197,6 +198,15 @@ func (c *conn) timedOut() bool {
 
 var errTimeout = &h1.Error{Status: 408, Reason: "request not complete in time"}
 
+// errBrokenOff is the end of what the client sends in the middle of a head. A
+// client that merely ended its own direction learns of it, and the log tells.
+// Source: the vendor's page on status codes.
+var errBrokenOff = &h1.Error{Status: 400, Reason: "the request ends within its head"}
+
+// begun tells whether what there is of a head is more than the empty line that
+// some clients send behind a body.
+func begun(in []byte) bool { return len(bytes.TrimLeft(in, "\r\n")) > 0 }
+
 // becomeIdle starts the wait for the next request.
 func (c *conn) becomeIdle(limit time.Duration) {
 	c.idleEnd = c.rtimer.in(limit)
@@ -254,6 +264,10 @@ func (c *conn) turn(uintptr) bool {
 			}
 			if errno == syscall.EAGAIN {
 				return false
+			}
+			if errno == 0 && c.w != nil && begun(w.in) {
+				c.todo, c.refusal = todoRefuse, errBrokenOff
+				return true
 			}
 			c.linger = errno == syscall.EPROTO // the client should read why
 			c.todo = todoClose

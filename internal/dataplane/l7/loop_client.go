@@ -121,6 +121,9 @@ func (c *loopClient) read() {
 	case errno == syscall.EAGAIN:
 		c.readable, c.ending = false, false
 		return
+	case errno == 0 && n == 0 && c.w != nil && begun(c.w.in):
+		c.refuseHeld(errBrokenOff)
+		return
 	case errno != 0 || n == 0:
 		c.end(sock.Close)
 		return
@@ -283,8 +286,7 @@ func (c *loopClient) Expired() {
 	case loopOpen:
 		if c.phase == loopHead {
 			c.port.count.slowHeads.Add(1)
-			_, _ = c.w.req.Parse(c.w.in) // for the log: what was held has not been looked at
-			c.refuse(errTimeout, &c.w.req, c.w.in)
+			c.refuseHeld(errTimeout)
 		} else {
 			c.end(sock.Close)
 		}

@@ -20,6 +20,12 @@ func (c *loopClient) refuse(why error, req *h1.Request, in []byte) {
 	c.x.answer(&a)
 }
 
+// refuseHeld refuses what is held of a request and will not become a whole one.
+func (c *loopClient) refuseHeld(why error) {
+	_, _ = c.w.req.Parse(c.w.in) // for the log: it has not been looked at yet
+	c.refuse(why, &c.w.req, c.w.in)
+}
+
 // interruptible tells whether Close need not wait for the connection.
 func (c *loopClient) interruptible() bool {
 	return c.state == loopLingering || c.state == loopOpen && c.w == nil

@@ -243,6 +243,26 @@ func TestLogSlowHead(t *testing.T) {
 	wantFields(t, p.next(), map[string]string{"status": "408", "request_uri": "/slow", "http_host": "a"})
 }
 
+// TestLogBrokenOff: a client that ends within a head is told so and noted, one
+// that ends behind the empty line that some send after a body is not.
+func TestLogBrokenOff(t *testing.T) {
+	b := answering(t, func(m *message) string { return ok("x") })
+	p := newLoggedProxy(t, spec.HTTPOptions{}, target(b))
+	cl := p.dial()
+	cl.send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+	cl.want(200, "x")
+	cl.send("\r\n")
+	cl.CloseWrite()
+	cl.wantClosed()
+	wantFields(t, p.next(), map[string]string{"status": "200", "request_uri": "/whole"})
+	cl = p.dial()
+	cl.send("GET /half HTTP/1.1\r\nHost: a\r\nX-")
+	cl.CloseWrite()
+	cl.want(400, "*")
+	cl.wantClosed()
+	wantFields(t, p.next(), map[string]string{"status": "400", "request_uri": "/half", "http_host": "a", "upstream_addr": "-"})
+}
+
 // TestLogSlowBody: 408 is ours, the server said nothing, and what came of the body
 // counts.
 func TestLogSlowBody(t *testing.T) {
