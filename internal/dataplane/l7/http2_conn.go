@@ -354,6 +354,8 @@ func (hc *http2Conn) End(s *h2.Stream, trailers []byte) {
 // by HTTP/2 is told; one that is not may finish, as the vendor documents.
 func (hc *http2Conn) Reset(s *h2.Stream, code h2.Code) {
 	st := s.Owner.(*stream)
+	st.dropped = st.dropped || st.queue.size > 0
+	st.queue.free()
 	st.wakeUp()
 	if u := st.current.Load(); u != nil && u.http2 != nil && code != h2.NoError {
 		u.file.SetDeadline(past)

@@ -38,6 +38,7 @@ type hostile struct {
 	name   string
 	most   int64  // KB that may be held for the connection, with the server's side of it
 	window uint32 // of the streams
+	mute   bool   // the servers do not answer connects
 	do     func(r *http2Raw)
 }
 
@@ -52,12 +53,36 @@ func hostileAnswers(path string) func(r *http2Raw) {
 	}
 }
 
+// hostileBodies sends n bytes in frames on all streams, some at a time, and then
+// gives these up if it is to.
+func hostileBodies(n, frame, some int, giveUp bool) func(r *http2Raw) {
+	return func(r *http2Raw) {
+		for from := uint32(1); from < 2*h2.MaxStreams; from += 2 * uint32(some) {
+			to := from + 2*uint32(some)
+			for id := from; id < to; id += 2 {
+				r.ask(id, false, "POST", "a", "/silent")
+			}
+			for left := n; left > 0; left -= frame {
+				for id := from; id < to; id += 2 {
+					r.fr.WriteData(id, false, bulkyBody[:min(left, frame)])
+				}
+			}
+			for id := from; giveUp && id < to; id += 2 {
+				r.fr.WriteRSTStream(id, http2.ErrCodeCancel)
+			}
+		}
+	}
+}
+
 var hostiles = []hostile{
-	{"silent servers", 6 << 10, wideWindow, hostileAnswers("/silent")},
-	{"no windows", 8 << 10, 0, hostileAnswers("/big")},
-	{"no windows, chunks", 8 << 10, 0, hostileAnswers("/chunks")},
-	{"one window", 8 << 10, wideWindow, hostileAnswers("/big")},
-	{"nothing read", 8 << 10, wideWindow, func(r *http2Raw) {
+	{"bodies by the byte", 7 << 10, wideWindow, true, hostileBodies(40, 1, h2.MaxStreams, false)},
+	{"bodies", 8 << 10, wideWindow, true, hostileBodies(7<<10, 1<<10, h2.MaxStreams, false)},
+	{"bodies given up", 8 << 10, wideWindow, true, hostileBodies(80<<10, 16<<10, 8, true)},
+	{"silent servers", 6 << 10, wideWindow, false, hostileAnswers("/silent")},
+	{"no windows", 8 << 10, 0, false, hostileAnswers("/big")},
+	{"no windows, chunks", 8 << 10, 0, false, hostileAnswers("/chunks")},
+	{"one window", 8 << 10, wideWindow, false, hostileAnswers("/big")},
+	{"nothing read", 8 << 10, wideWindow, false, func(r *http2Raw) {
 		r.tcp.SetReadBuffer(4096)
 		r.fr.WriteWindowUpdate(0, 1<<30)
 		hostileAnswers("/big")(r)
@@ -89,11 +114,18 @@ func http2Memory(t *testing.T, row *hostile) {
 		}
 	}
 	small()
+	if row.mute {
+		hole := spec.Target{ID: "hole", Addr: blackHole(t), Weight: 100}
+		p.pool.Update(spec.Pool{ID: "p", Scheduler: spec.WRR, Targets: []spec.Target{hole}})
+	}
 	before, begun := heldBytes(), p.Facts().Requests
 	for range connections {
 		row.do(p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: row.window}))
 	}
-	small()
+	eventually(t, "the requests have come", func() bool { return p.Facts().Requests-begun >= connections*h2.MaxStreams })
+	if !row.mute {
+		small()
+	}
 	one := (heldBytes() - before) / connections >> 10
 	t.Logf("%d KB for each connection, with %d requests", one, (p.Facts().Requests-begun)/connections)
 	most := row.most
@@ -103,6 +135,7 @@ func http2Memory(t *testing.T, row *hostile) {
 	if one > most {
 		t.Errorf("%d KB are held for each connection", one)
 	}
+	p.pool.Update(spec.Pool{ID: "p", Scheduler: spec.WRR, Targets: []spec.Target{target(b)}})
 	small()
 }
 

@@ -23,7 +23,8 @@ type stream struct {
 
 	place           int // in hc.running
 	queued          bool
-	queue           blockQueue // the request's body
+	queue           pieceQueue // the request's body
+	dropped         bool       // some of it was, since the client gave it up
 	requestTrailers []byte
 
 	wake  chan struct{} // for the goroutine that sends
@@ -57,7 +58,7 @@ func (st *stream) begin(hc *http2Conn, head []byte) {
 	c.w.fill(head)
 	st.code = h2.NoError
 	st.pace = pace{}
-	st.lent = nil
+	st.lent, st.dropped = nil, false
 	st.headed, st.trailers, st.requestTrailers = false, st.trailers[:0], st.requestTrailers[:0]
 	for _, signal := range []chan struct{}{st.wake, st.more} { // meant for the request before
 		select {
@@ -102,9 +103,10 @@ func (st *stream) body() (int, *upload) {
 	w := st.w
 	st.hc.mu.Lock()
 	ended, size := st.core.Ended(), st.queue.size
-	whole := ended && len(st.requestTrailers) == 0 && size <= cap(w.in)-len(w.in)
+	whole := ended && !st.dropped && len(st.requestTrailers) == 0 && size <= cap(w.in)-len(w.in)
 	if whole && size > 0 {
-		w.in = st.queue.appendTo(w.in)
+		w.in = w.in[:len(w.in)+st.queue.peek(w.in[len(w.in):cap(w.in)])]
+		st.queue.drop(size)
 		st.hc.core.Consumed(&st.core, size)
 	}
 	st.hc.mu.Unlock()

@@ -2,6 +2,7 @@ package l7
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"strings"
@@ -174,5 +175,30 @@ func TestHTTP2AnswerMeanwhile(t *testing.T) {
 	r.watch("the end", func(w *watched) bool { return w.ended[1] })
 	if _, reset := r.seen.reset[1]; reset || p.Facts().SlowBodies != 0 {
 		t.Errorf("reset %v", r.seen.reset)
+	}
+}
+
+// TestHTTP2SlowChunks: a server that takes a chunked body in small parts gets it as
+// it was sent.
+func TestHTTP2SlowChunks(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		c.(*net.TCPConn).SetReadBuffer(128 << 10)
+		if _, err := readHead(br); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // until there is no room
+		body, err := readChunks(br)
+		if err != nil {
+			return
+		}
+		io.WriteString(c, ok(string(body)))
+	})
+	p := newHTTP2Proxy(t, spec.HTTPOptions{}, target(b))
+	body := pattern(5 << 20)
+	if _, got := fetch(t, p.http2Client(), p.request("POST", "/", struct{ io.Reader }{bytes.NewReader(body)})); !bytes.Equal(got, body) {
+		t.Errorf("%d other bytes", len(got))
 	}
 }

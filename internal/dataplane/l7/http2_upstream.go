@@ -27,7 +27,7 @@ type http2Upstream struct {
 	core     h2.Conn // guarded by mu, as the rest is
 	s        h2.Stream
 	heads    []byte // that have come and were not looked at
-	queue    blockQueue
+	queue    pieceQueue
 	trailers []byte
 	ended    bool
 	broken   bool // the server gave up, for the reason in code
@@ -100,6 +100,7 @@ func (h *http2Upstream) flush() {
 		h.sending.Unlock()
 		h.mu.Lock()
 		h.broken = h.broken || err != nil
+		h.signal() // there is room
 		again := h.core.Pending() > 0 && !h.broken
 		h.mu.Unlock()
 		if !again {
@@ -108,32 +109,50 @@ func (h *http2Upstream) flush() {
 	}
 }
 
-// send sends a part of the request's body, as fast as the server takes it. end
-// says that it is the last, in front of trailers.
-func (h *http2Upstream) send(p []byte, end bool, trailers []byte, stop <-chan struct{}) error {
-	for {
-		h.mu.Lock()
-		n := h.core.SendData(&h.s, p, end && len(trailers) == 0)
-		if p = p[n:]; len(p) == 0 && end && len(trailers) > 0 {
+// offer sends as much of a part of the request's body as the server takes now, and
+// no more than a frame is left waiting for others who send. end says that it is
+// the last, in front of trailers. done tells that all has been said.
+func (h *http2Upstream) offer(p []byte, end bool, trailers []byte) (n int, done bool, err error) {
+	h.mu.Lock()
+	if h.core.Pending() < h2.FrameSize {
+		n = h.core.SendData(&h.s, p, end && len(trailers) == 0)
+		if n == len(p) && end && len(trailers) > 0 {
 			h.core.SendTrailers(&h.s, trailers)
 		}
-		done := len(p) == 0
-		over := h.broken || h.s.Dead() || h.core.Err() != nil
-		blocked := !h.core.CanSend(&h.s)
-		h.mu.Unlock()
-		h.flush()
-		switch {
-		case over:
-			return io.ErrClosedPipe
-		case done:
-			return nil
-		case !blocked:
+		done = n == len(p) && (!end || h.s.Finished())
+	}
+	over := h.broken || h.s.Dead() || h.core.Err() != nil
+	h.mu.Unlock()
+	h.flush()
+	if over {
+		return n, false, io.ErrClosedPipe
+	}
+	return n, done, nil
+}
+
+// await waits until more may be sent.
+func (h *http2Upstream) await(stop <-chan struct{}) error {
+	select {
+	case <-h.wake:
+		return nil
+	case <-stop:
+		return os.ErrDeadlineExceeded
+	}
+}
+
+// send sends a part of the request's body, as fast as the server takes it. end
+// says that it is the last.
+func (h *http2Upstream) send(p []byte, end bool, stop <-chan struct{}) error {
+	for {
+		n, done, err := h.offer(p, end, nil)
+		if err != nil || done {
+			return err
+		}
+		if p = p[n:]; n > 0 {
 			continue
 		}
-		select {
-		case <-h.wake:
-		case <-stop:
-			return os.ErrDeadlineExceeded
+		if err := h.await(stop); err != nil {
+			return err
 		}
 	}
 }
@@ -149,11 +168,15 @@ func (h *http2Upstream) active(within time.Duration) bool {
 func (h *http2Upstream) recv() (*block, int, error) {
 	for {
 		h.mu.Lock()
-		b, n := h.queue.take()
-		ended, broken := h.ended, h.broken || h.core.Err() != nil
-		if b != nil {
+		var b *block
+		n := h.queue.size
+		if n > 0 {
+			b = getBlock()
+			n = h.queue.peek(b[headRoom : len(b)-tailRoom])
+			h.queue.drop(n)
 			h.core.Consumed(&h.s, n)
 		}
+		ended, broken := h.ended, h.broken || h.core.Err() != nil
 		h.mu.Unlock()
 		switch {
 		case b != nil:

@@ -220,6 +220,19 @@ func (s *socket) sendSlowly(p []byte) error {
 	return nil
 }
 
+// sendWhen is sendSlowly for what try sends whenever there may be room; true ends
+// the waiting.
+func (s *socket) sendWhen(try func(uintptr) bool) error {
+	if try(0) {
+		return nil
+	}
+	defer s.wtimer.disarm()
+	if !s.wtimer.armTaking(s.wheel.waits.slow / 2) {
+		return os.ErrDeadlineExceeded
+	}
+	return s.rc.Write(try)
+}
+
 // takes tells whether the other side has taken enough of late, though there was
 // no room for more.
 func (s *socket) takes() bool {

@@ -28,11 +28,14 @@ type upload struct {
 	rest  []byte // bytes read behind the end of the body
 	ended bool   // the end of the body was framed, not necessarily sent
 
-	raw      bool          // the server gets the body without framing, by HTTP/2
-	st       *stream       // the client's side, of HTTP/2; nil: the connection itself
-	stop     chan struct{} // closed to have it end, with st
-	received int64         // bytes, beside those of the buffer
-	finished int64         // when the last of them had come
+	raw     bool          // the server gets the body without framing, by HTTP/2
+	st      *stream       // the client's side, of HTTP/2; nil: the connection itself
+	stop    chan struct{} // closed to have it end, with st
+	portion portion       // that is being sent, with st
+	// trySendFn is the callback for sending it.
+	trySendFn func(uintptr) bool
+	received  int64 // bytes, beside those of the buffer
+	finished  int64 // when the last of them had come
 
 	started bool
 	pace    pace        // of the client
@@ -208,7 +211,7 @@ func (up *upload) run() {
 			up.state.Store(uploadEnding)
 		}
 		if up.raw {
-			err = up.u.http2.send(p, up.ended, nil, up.stop)
+			err = up.u.http2.send(p, up.ended, up.stop)
 		} else if len(p) > 0 {
 			err = up.u.send(p)
 		}

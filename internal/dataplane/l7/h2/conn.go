@@ -159,7 +159,7 @@ var codecs = sync.Pool{New: func() any {
 	k := new(codec)
 	k.fr = http2.NewFramer(k, &k.rd)
 	k.fr.SetReuseFrames()
-	k.fr.SetMaxReadFrameSize(frameSize)
+	k.fr.SetMaxReadFrameSize(FrameSize)
 	return k
 }}
 
@@ -188,7 +188,7 @@ func (c *Conn) Rest() {
 	c.codec, c.encoded.b = nil, nil
 	k.c, k.rd.p = nil, nil
 	// A framer that met an error may wait for the rest of a head.
-	if c.err == nil && cap(k.text)+cap(k.cookies) <= 2*frameSize {
+	if c.err == nil && cap(k.text)+cap(k.cookies) <= 2*FrameSize {
 		codecs.Put(k)
 	}
 }
@@ -228,19 +228,28 @@ func (c *Conn) Receive(now time.Duration, p []byte) error {
 		c.preface -= n
 		p = p[n:]
 	}
-	if len(c.part) > 0 {
-		c.part = append(c.part, p...)
-		p = c.part
+	for len(c.part) > 0 { // once for the header, once for the payload
+		missing := frameHead - len(c.part)
+		if c.headed {
+			missing = int(c.fh.Length) - len(c.part)
+		}
+		if missing > len(p) {
+			break
+		}
+		whole := append(c.part, p[:missing]...)
+		c.part, p = whole[:0], p[missing:]
+		if _, err := c.receive(whole); err != nil {
+			return err
+		}
 	}
-	rest, err := c.receive(p)
-	if err != nil {
-		return err
+	if len(c.part) == 0 {
+		rest, err := c.receive(p)
+		if err != nil {
+			return err
+		}
+		p = rest
 	}
-	if len(rest) == 0 {
-		c.part = c.part[:0]
-	} else {
-		c.part = append(c.part[:0], rest...)
-	}
+	c.part = append(c.part, p...)
 	if open := c.isOpen(); open != c.open || open && c.begun < 0 {
 		c.open, c.begun = open, now
 	}
@@ -273,23 +282,29 @@ func (c *Conn) receive(p []byte) ([]byte, error) {
 		if len(p) < int(c.fh.Length) {
 			return p, nil
 		}
-		c.rd.p = p[:c.fh.Length]
-		rest := p[c.fh.Length:]
-		f, err := c.fr.ReadFrameForHeader(c.fh)
+		payload := p[:c.fh.Length]
+		p = p[c.fh.Length:]
 		c.headed = false
-		p = rest
-		if err == nil {
-			err = c.frame(f)
-		} else {
-			err = c.failFrame(err)
-		}
-		if err != nil {
+		if err := c.payload(payload); err != nil {
 			return nil, err
 		}
 		if !c.block.open {
 			c.begun = -1 // what is open behind it begins anew
 		}
 	}
+}
+
+// payload handles the frame whose header is fh.
+func (c *Conn) payload(p []byte) error {
+	if c.fh.Type == http2.FrameData && !c.fh.Flags.Has(http2.FlagDataPadded) && !c.block.open {
+		return c.data(&c.fh, p) // without the copy that the framer would make
+	}
+	c.rd.p = p
+	f, err := c.fr.ReadFrameForHeader(c.fh)
+	if err != nil {
+		return c.failFrame(err)
+	}
+	return c.frame(f)
 }
 
 // failRead ends the connection for a frame header that cannot be.

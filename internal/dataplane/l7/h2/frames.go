@@ -8,7 +8,7 @@ import (
 func (c *Conn) frame(f http2.Frame) error {
 	switch f := f.(type) {
 	case *http2.DataFrame:
-		return c.data(f)
+		return c.data(&f.FrameHeader, f.Data())
 	case *http2.HeadersFrame:
 		return c.headers(f)
 	case *http2.ContinuationFrame:
@@ -62,8 +62,9 @@ func (c *Conn) forgets(id uint32) bool {
 	return c.leaving == final && id > c.finalID
 }
 
-func (c *Conn) data(f *http2.DataFrame) error {
-	size := int64(f.Length) // padding counts
+// data takes a DATA frame with p inside of its padding.
+func (c *Conn) data(f *http2.FrameHeader, p []byte) error {
+	size, ended := int64(f.Length), f.Flags.Has(http2.FlagDataEndStream) // padding counts
 	if c.idle(f.StreamID) {
 		return c.fail(http2.ErrCodeProtocol, "DATA on an idle stream")
 	}
@@ -90,21 +91,20 @@ func (c *Conn) data(f *http2.DataFrame) error {
 	if c.client && !s.headed {
 		return c.ruin(s, http2.ErrCodeProtocol)
 	}
-	p := f.Data()
 	s.recvWindow -= size
 	s.unread += int(size)
 	c.Consumed(s, int(size)-len(p))
 	if s.length >= 0 {
-		if s.length -= int64(len(p)); s.length < 0 || s.length > 0 && f.StreamEnded() {
+		if s.length -= int64(len(p)); s.length < 0 || s.length > 0 && ended {
 			return c.ruin(s, http2.ErrCodeProtocol)
 		}
 	}
 	if len(p) > 0 {
 		c.ev.Data(s, p)
-	} else if !f.StreamEnded() {
+	} else if !ended {
 		return c.charge()
 	}
-	if f.StreamEnded() {
+	if ended {
 		c.endReceiving(s, nil)
 	}
 	return nil

@@ -119,7 +119,7 @@ func TestLargeHeads(t *testing.T) {
 			p := w.fragment(fields...)
 			w.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p[:100], EndStream: true})
 			for p = p[100:]; len(p) > 0; {
-				n := min(len(p), frameSize)
+				n := min(len(p), FrameSize)
 				w.fr.WriteContinuation(1, n == len(p), p[:n])
 				p = p[n:]
 			}

@@ -29,9 +29,9 @@ const (
 	// maxString bounds one name or value, decompressed.
 	maxString = 80 << 10
 
-	// frameSize is the largest frame either side sends: the protocol's initial
+	// FrameSize is the largest frame either side sends: the protocol's initial
 	// value. Larger ones would only make other streams wait.
-	frameSize = 16 << 10
+	FrameSize = 16 << 10
 	// tableSize is that of the compression tables in either direction.
 	tableSize = 4 << 10
 

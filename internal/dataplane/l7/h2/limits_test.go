@@ -136,7 +136,7 @@ func TestDownloadEarns(t *testing.T) {
 }
 
 func TestContinuationFlood(t *testing.T) {
-	for _, size := range []int{0, 1, 1000, frameSize} {
+	for _, size := range []int{0, 1, 1000, FrameSize} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			w := newWorld(t)
 			part := w.fragment("x", strings.Repeat("\x01", max(0, size-5)))[:size]
@@ -162,7 +162,7 @@ func TestCompressionBomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := w.fragment(get...)
-	bomb := append(p, []byte(strings.Repeat("\xbe", frameSize-len(p)))...) // the newest of the table
+	bomb := append(p, []byte(strings.Repeat("\xbe", FrameSize-len(p)))...) // the newest of the table
 	w.events = nil
 	allocs := testing.AllocsPerRun(20, func() {
 		id := w.c.lastID + 2
@@ -248,8 +248,8 @@ func TestWindows(t *testing.T) {
 	w := newWorld(t)
 	w.request(1, false)
 	w.request(3, false)
-	for range streamWindow / frameSize {
-		w.fr.WriteData(1, false, make([]byte, frameSize))
+	for range streamWindow / FrameSize {
+		w.fr.WriteData(1, false, make([]byte, FrameSize))
 	}
 	if err := w.deliver(); err != nil {
 		t.Fatal(err)
@@ -259,8 +259,8 @@ func TestWindows(t *testing.T) {
 	if got := w.said(); !slices.Equal(got, []string{fmt.Sprintf("WINDOW_UPDATE 1 +%d", streamWindow/2)}) {
 		t.Errorf("said %q", got)
 	}
-	for range streamWindow / 2 / frameSize {
-		w.fr.WriteData(1, false, make([]byte, frameSize))
+	for range streamWindow / 2 / FrameSize {
+		w.fr.WriteData(1, false, make([]byte, FrameSize))
 	}
 	if err := w.deliver(); err != nil || w.streams[1] == nil {
 		t.Fatal(err)

@@ -139,7 +139,7 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) int {
 	}
 	sent := 0
 	for {
-		n := min(len(p), frameSize, c.Sendable(s))
+		n := min(len(p), FrameSize, c.Sendable(s))
 		if n <= 0 && len(p) > 0 {
 			break
 		}

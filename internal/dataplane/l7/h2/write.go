@@ -22,10 +22,10 @@ func (c *Conn) writeData(id uint32, end bool, p []byte) { _ = c.writing().WriteD
 
 // writeHead writes a compressed head in as many frames as it takes.
 func (c *Conn) writeHead(id uint32, p []byte, end bool) {
-	n := min(len(p), frameSize)
+	n := min(len(p), FrameSize)
 	_ = c.writing().WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p[:n], EndStream: end, EndHeaders: n == len(p)})
 	for p = p[n:]; len(p) > 0; p = p[n:] {
-		n = min(len(p), frameSize)
+		n = min(len(p), FrameSize)
 		_ = c.fr.WriteContinuation(id, n == len(p), p[:n])
 	}
 }
