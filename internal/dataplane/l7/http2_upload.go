@@ -70,15 +70,11 @@ func (up *upload) runStream() {
 		} else {
 			err = up.passPortion(n)
 		}
-		switch {
-		case err == errGone:
+		if err == errGone {
 			up.end(uploadGone)
 			return
-		case err != nil:
-			up.state.Store(uploadRejected)
-			return
-		case up.ended:
-			up.state.Store(uploadComplete)
+		}
+		if up.settled(err) {
 			return
 		}
 	}

@@ -165,68 +165,86 @@ func (up *upload) run() {
 		return
 	}
 	for {
-		up.u.rtimer.disarm() // while the client is to be waited for, not the server
-		if !up.c.rtimer.arm(up.timeout) {
-			up.end(uploadTooSlow)
+		b, p, state := up.read()
+		if b == nil {
+			up.end(state)
 			return
 		}
-		limit := int64(most(&up.c.h.in))
-		if !up.chunks {
-			limit = min(limit, up.left)
-		}
-		asked := loop.Clock()
-		b, n, err := up.c.recvBlock(int(limit))
-		if err != nil {
-			switch {
-			case up.c.rtimer.isFired():
-				up.end(up.tooSlow())
-			case isTimeout(err):
-				up.end(uploadStopped)
-			default:
-				up.end(uploadGone)
-			}
-			return
-		}
-		up.c.count.bytesIn.Add(uint64(n))
-		up.received += int64(n)
-		from, to, _, err := up.frame(b[:], n)
-		if err != nil {
-			putBlock(b)
-			up.end(uploadMalformed)
-			return
-		}
-		if !up.keepsPace(loop.Clock()-asked, n) {
-			putBlock(b)
-			up.end(uploadTooSlow)
-			return
-		}
-		p := b[from:to]
 		if in := &up.c.h.in; !in.Allow(len(p)) {
 			up.c.rtimer.disarm()
 			p, b = up.c.awaitWithout(in, b, p), nil
 		}
-		up.u.rtimer.arm(up.timeout)
-		if up.ended {
-			up.finished = loop.Clock()
-			up.state.Store(uploadEnding)
-		}
-		if up.raw {
-			err = up.u.http2.send(p, up.ended, up.stop)
-		} else if len(p) > 0 {
-			err = up.u.send(p)
-		}
-		putBlock(b)
-		if err != nil {
-			up.state.Store(uploadRejected)
+		if up.settled(up.pass(b, p)) {
 			up.c.rtimer.disarm()
-			return
-		}
-		if up.ended {
-			up.c.rtimer.disarm()
-			up.state.Store(uploadComplete)
 			return
 		}
 	}
+}
+
+// read waits for a part of the body and frames it for the server; p lies in b.
+// Without a block it tells why there is none.
+func (up *upload) read() (b *block, p []byte, state uint32) {
+	up.u.rtimer.disarm() // while the client is to be waited for, not the server
+	if !up.c.rtimer.arm(up.timeout) {
+		return nil, nil, uploadTooSlow
+	}
+	limit := int64(most(&up.c.h.in))
+	if !up.chunks {
+		limit = min(limit, up.left)
+	}
+	asked := loop.Clock()
+	b, n, err := up.c.recvBlock(int(limit))
+	switch {
+	case err == nil:
+	case up.c.rtimer.isFired():
+		return nil, nil, up.tooSlow()
+	case isTimeout(err):
+		return nil, nil, uploadStopped
+	default:
+		return nil, nil, uploadGone
+	}
+	up.c.count.bytesIn.Add(uint64(n))
+	up.received += int64(n)
+	from, to, _, err := up.frame(b[:], n)
+	switch {
+	case err != nil:
+		state = uploadMalformed
+	case !up.keepsPace(loop.Clock()-asked, n):
+		state = uploadTooSlow
+	default:
+		return b, b[from:to], uploading
+	}
+	putBlock(b)
+	return nil, nil, state
+}
+
+// pass sends a part of the body to the server. b backs p, and is given back.
+func (up *upload) pass(b *block, p []byte) (err error) {
+	up.u.rtimer.arm(up.timeout)
+	if up.ended {
+		up.finished = loop.Clock()
+		up.state.Store(uploadEnding)
+	}
+	if up.raw {
+		err = up.u.http2.send(p, up.ended, up.stop)
+	} else if len(p) > 0 {
+		err = up.u.send(p)
+	}
+	putBlock(b)
+	return err
+}
+
+// settled notes what came of a part, and tells whether the upload is over.
+func (up *upload) settled(err error) bool {
+	switch {
+	case err != nil:
+		up.state.Store(uploadRejected)
+	case up.ended:
+		up.state.Store(uploadComplete)
+	default:
+		return false
+	}
+	return true
 }
 
 // keepsPace reports whether the client is quick enough, after n bytes for which
