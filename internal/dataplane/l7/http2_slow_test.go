@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -129,25 +130,46 @@ func http2SlowHeads(t *testing.T, p *proxy) {
 }
 
 // TestHTTP2SlowBody: a body by the byte is refused, one that keeps coming is not,
-// and neither bothers the other.
+// nor one whose answer has begun, and neither bothers the other. So it is whatever
+// the server is asked by.
 func TestHTTP2SlowBody(t *testing.T) {
 	if !overTLS {
 		return
 	}
-	b := answering(t, func(m *message) string { return ok(fmt.Sprint(len(m.body))) })
-	p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy {
-		return newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: patience}, target(b))
+	server := newHearer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/talk" {
+			c := http.NewResponseController(w)
+			c.EnableFullDuplex() // an error means that it is HTTP/2
+			c.Flush()
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
 	})
+	for name, o := range map[string]spec.HTTPOptions{"HTTP/1.1": {}, "HTTP/2": {ServersHTTP2: true}} {
+		t.Run(name, func(t *testing.T) {
+			o.RequestTimeout = patience
+			p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy { return newHTTP2Proxy(t, o, server.target) })
+			http2SlowBodies(t, p)
+		})
+	}
+}
+
+// http2SlowBodies sends bodies to p at different speeds.
+func http2SlowBodies(t *testing.T, p *proxy) {
 	r := p.dialHTTP2()
-	r.head(1, false)
-	r.head(3, false)
-	last, sent := time.Time{}, 0
+	r.ask(1, false, "POST", "a", "/")
+	r.ask(3, false, "POST", "a", "/")
+	r.ask(5, false, "POST", "a", "/talk")
+	r.watch("the head of an answer", func(w *watched) bool { return len(w.heads[5]) > 0 })
+	last, sent, said := time.Time{}, 0, 0
 	r.watch("the slow one's answer", func(w *watched) bool {
 		if time.Since(last) > 15*time.Millisecond && !w.ended[1] {
 			last = time.Now()
 			r.fr.WriteData(1, false, []byte{'x'})
 			r.fr.WriteData(3, false, make([]byte, 2<<10))
+			r.fr.WriteData(5, false, []byte{'x'})
 			sent += 2 << 10
+			said++
 		}
 		return w.ended[1]
 	})
@@ -157,9 +179,11 @@ func TestHTTP2SlowBody(t *testing.T) {
 		sent += 2 << 10
 	}
 	r.fr.WriteData(3, true, nil)
-	r.watch("the other's answer", func(w *watched) bool { return w.ended[3] })
-	if w := &r.seen; w.value(1, ":status") != "408" || w.reset[1] != http2.ErrCodeNo || w.value(3, ":status") != "200" || w.body[3] != len(fmt.Sprint(sent)) {
-		t.Errorf("heads %v, reset %v, bodies %v", w.heads, w.reset, w.body)
+	r.fr.WriteData(5, true, nil)
+	r.watch("the others' answers", func(w *watched) bool { return w.ended[3] && w.ended[5] })
+	w := &r.seen
+	if w.value(1, ":status") != "408" || w.reset[1] != http2.ErrCodeNo || w.value(3, ":status") != "200" || w.text[3] != fmt.Sprint(sent) || w.text[5] != fmt.Sprint(said) {
+		t.Errorf("heads %v, reset %v, bodies %v", w.heads, w.reset, w.text)
 	}
 	if f := p.Facts(); f.SlowBodies != 1 || f.SlowHeads+f.SlowReads != 0 {
 		t.Errorf("counted %+v", f)

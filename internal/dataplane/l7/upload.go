@@ -248,10 +248,10 @@ func (up *upload) settled(err error) bool {
 }
 
 // keepsPace reports whether the client is quick enough, after n bytes for which
-// it was waited. Where the two sides talk with each other, and where a server is asked by
-// HTTP/2, it may be messages, which come when there is something to say.
+// it was waited. Where the two sides talk with each other it may be messages,
+// which come when there is something to say.
 func (up *upload) keepsPace(waited int64, n int) bool {
-	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.raw || up.talks.Load()
+	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.talks.Load()
 }
 
 // tooSlow is the state when nothing has come in time: it is the server's fault if
