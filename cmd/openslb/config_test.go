@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,44 @@ func TestDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestReadmeListsSettings: the table in the README has a row for each flag of
+// serve, and none for what is no flag.
+func TestReadmeListsSettings(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		if !strings.HasPrefix(line, "| `--") {
+			continue
+		}
+		for _, flag := range regexp.MustCompile("`--([a-z-]+)`").FindAllStringSubmatch(cell, -1) {
+			listed[flag[1]] = true
+		}
+	}
+	var grammar cli
+	parser, err := newParserFor(&grammar, streams{out: io.Discard, err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			if !listed[flag.Name] {
+				t.Errorf("--%s is not listed", flag.Name)
+			}
+			delete(listed, flag.Name)
+		}
+	}
+	for name := range listed {
+		t.Errorf("--%s is listed and no flag", name)
 	}
 }
 
