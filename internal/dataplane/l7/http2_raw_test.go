@@ -24,6 +24,7 @@ type http2Raw struct {
 	t    testing.TB
 	conn *tls.Conn
 	tcp  *net.TCPConn
+	br   *bufio.Reader
 	fr   *http2.Framer
 	code bytes.Buffer
 	enc  *hpack.Encoder
@@ -38,7 +39,8 @@ func (p *proxy) dialHTTP2(settings ...http2.Setting) *http2Raw {
 	if err := conn.Handshake(); err != nil {
 		p.t.Fatal(err)
 	}
-	r := &http2Raw{t: p.t, conn: conn, tcp: tcp, fr: http2.NewFramer(conn, bufio.NewReader(conn))}
+	br := bufio.NewReader(conn)
+	r := &http2Raw{t: p.t, conn: conn, tcp: tcp, br: br, fr: http2.NewFramer(conn, br)}
 	r.enc = hpack.NewEncoder(&r.code)
 	r.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	io.WriteString(conn, http2.ClientPreface)
@@ -250,6 +252,10 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 	r.head(1, false, "content-length", "1000000")
 	r.fr.WriteData(1, false, make([]byte, 1000))
 	r.untilEnd(1)
+	// That comes in a record of its own.
+	if rest, _ := r.br.Peek(r.br.Buffered()); len(rest) > 3 && http2.FrameType(rest[3]) == http2.FrameRSTStream {
+		t.Error("one record for the answer and the end")
+	}
 	r.until("word that the rest is not wanted", func(f http2.Frame) bool {
 		rst, ok := f.(*http2.RSTStreamFrame)
 		return ok && rst.StreamID == 1 && rst.ErrCode == http2.ErrCodeNo

@@ -61,6 +61,7 @@ type Conn struct {
 	// Output.
 
 	out        []byte
+	early      []uint32 // streams whose answers are whole in out while clients still send
 	enc        *hpack.Encoder
 	encoded    sink
 	bare       bool // leave the length out of the head being encoded
@@ -196,10 +197,17 @@ func (c *Conn) Rest() {
 // Pending is how many bytes of output there are.
 func (c *Conn) Pending() int { return len(c.out) }
 
-// TakeOutput returns the output and goes on with buf, which is empty.
+// TakeOutput returns the output and goes on with buf, which is empty. What stays
+// behind is for the next time.
 func (c *Conn) TakeOutput(buf []byte) []byte {
 	out := c.out
 	c.out = buf
+	for _, id := range c.early {
+		if c.err == nil {
+			c.writeReset(id, http2.ErrCodeNo)
+		}
+	}
+	c.early = c.early[:0]
 	return out
 }
 
