@@ -235,6 +235,24 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+// TestAside: what was put aside is known by its name, whatever the log's is.
+func TestAside(t *testing.T) {
+	for name, want := range map[string]string{
+		"lb-1-20261129T061500Z.log":     "lb-1.log",
+		"lb-1-20261129T061500Z.2.log":   "lb-1.log",
+		"a.b-20261129T061500Z.log":      "a.b.log",
+		"a.b-20261129T061500Z.11.log":   "a.b.log",
+		"lb-1.log":                      "",
+		"-20261129T061500Z.log":         "",
+		"lb-1-20261129T061500Z.log.bak": "",
+		"lb-1-20261329T061500Z.log":     "",
+	} {
+		if got, ok := asideOf(name); got != want || ok != (want != "") {
+			t.Errorf("%s is of %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Dir: dir, MaxSize: 100, Period: time.Hour, Keep: 24 * time.Hour, KeepFiles: 3, Logger: slog.New(slog.DiscardHandler)}

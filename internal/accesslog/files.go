@@ -153,17 +153,20 @@ func asideOf(name string) (log string, ok bool) {
 	if !ok {
 		return "", false
 	}
+	numbered := base
 	if i := strings.LastIndexByte(base, '.'); i > 0 {
-		base = base[:i]
+		numbered = base[:i] // of several in one second, unless the dot is the log's own
 	}
-	i := len(base) - len(asideFormat)
-	if i <= 0 {
-		return "", false
+	for _, name := range []string{base, numbered} {
+		i := len(name) - len(asideFormat)
+		if i <= 0 {
+			continue
+		}
+		if _, err := time.Parse(asideFormat, name[i:]); err == nil {
+			return name[:i] + suffix, true
+		}
 	}
-	if _, err := time.Parse(asideFormat, base[i:]); err != nil {
-		return "", false
-	}
-	return base[:i] + suffix, true
+	return "", false
 }
 
 // upkeep closes files that rest and removes old ones, hourly.
