@@ -101,6 +101,17 @@ func (w *work) fill(p []byte) {
 	w.in = append(w.in, p...)
 }
 
+// fillExactly is fill for one of many requests that wait at the same time: a large
+// one has no more memory than it needs, in and out.
+func (w *work) fillExactly(p []byte) {
+	if len(p) <= workSize {
+		w.fill(p)
+		return
+	}
+	w.in = append([]byte(nil), p...)
+	w.out = make([]byte, 0, len(p)+headRoom)
+}
+
 // consume drops the first n bytes of in and makes ready for the next request.
 func (w *work) consume(n int) {
 	rest := w.in[n:]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h2"
 	"github.com/openslb/openslb/internal/dataplane/spec"
@@ -35,11 +36,12 @@ func heldBytes() (now int64) {
 
 // hostile is what a client does on a connection to keep as much as it can.
 type hostile struct {
-	name   string
-	most   int64  // KB that may be held for the connection, with the server's side of it
-	window uint32 // of the streams
-	mute   bool   // the servers do not answer connects
-	do     func(r *http2Raw)
+	name     string
+	most     int64  // KB that may be held for the connection, with the server's side of it
+	requests uint64 // that are served at least
+	window   uint32 // of the streams
+	mute     bool   // the servers do not answer connects
+	do       func(r *http2Raw)
 }
 
 const wideWindow = 1<<31 - 1
@@ -75,14 +77,32 @@ func hostileBodies(n, frame, some int, giveUp bool) func(r *http2Raw) {
 }
 
 var hostiles = []hostile{
-	{"bodies by the byte", 7 << 10, wideWindow, true, hostileBodies(40, 1, h2.MaxStreams, false)},
-	{"bodies", 8 << 10, wideWindow, true, hostileBodies(7<<10, 1<<10, h2.MaxStreams, false)},
-	{"bodies given up", 8 << 10, wideWindow, true, hostileBodies(80<<10, 16<<10, 8, true)},
-	{"silent servers", 6 << 10, wideWindow, false, hostileAnswers("/silent")},
-	{"no windows", 8 << 10, 0, false, hostileAnswers("/big")},
-	{"no windows, chunks", 8 << 10, 0, false, hostileAnswers("/chunks")},
-	{"one window", 8 << 10, wideWindow, false, hostileAnswers("/big")},
-	{"nothing read", 8 << 10, wideWindow, false, func(r *http2Raw) {
+	{"bodies by the byte", 7 << 10, h2.MaxStreams, wideWindow, true, hostileBodies(40, 1, h2.MaxStreams, false)},
+	{"bodies", 8 << 10, h2.MaxStreams, wideWindow, true, hostileBodies(7<<10, 1<<10, h2.MaxStreams, false)},
+	{"bodies given up", 8 << 10, h2.MaxStreams, wideWindow, true, hostileBodies(80<<10, 16<<10, 8, true)},
+	{"long heads", 5 << 10, 20, wideWindow, false, func(r *http2Raw) {
+		fields := []string{":method", "GET", ":scheme", "https", ":authority", "a", ":path", "/silent"}
+		for range 8 {
+			fields = append(fields, "x-long", strings.Repeat("a", 3800)) // a byte each, but for the first
+		}
+		for n := range uint32(h2.MaxStreams) {
+			r.fields(2*n+1, true, fields...)
+		}
+	}},
+	{"heads without end", 1 << 10, 0, wideWindow, false, func(r *http2Raw) {
+		r.code.Reset()
+		r.enc.WriteField(hpack.HeaderField{Name: "x-long", Value: strings.Repeat("?", 70<<10)}) // not worth Huffman's code
+		p := r.code.Bytes()
+		r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p[:h2.FrameSize]})
+		for n := h2.FrameSize; n < len(p); n += h2.FrameSize {
+			r.fr.WriteContinuation(1, false, p[n:min(len(p), n+h2.FrameSize)])
+		}
+	}},
+	{"silent servers", 6 << 10, h2.MaxStreams, wideWindow, false, hostileAnswers("/silent")},
+	{"no windows", 8 << 10, h2.MaxStreams, 0, false, hostileAnswers("/big")},
+	{"no windows, chunks", 8 << 10, h2.MaxStreams, 0, false, hostileAnswers("/chunks")},
+	{"one window", 8 << 10, h2.MaxStreams, wideWindow, false, hostileAnswers("/big")},
+	{"nothing read", 8 << 10, h2.MaxStreams, wideWindow, false, func(r *http2Raw) {
 		r.tcp.SetReadBuffer(4096)
 		r.fr.WriteWindowUpdate(0, 1<<30)
 		hostileAnswers("/big")(r)
@@ -122,7 +142,7 @@ func http2Memory(t *testing.T, row *hostile) {
 	for range connections {
 		row.do(p.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: row.window}))
 	}
-	eventually(t, "the requests have come", func() bool { return p.Facts().Requests-begun >= connections*h2.MaxStreams })
+	eventually(t, "the requests have come", func() bool { return p.Facts().Requests-begun >= connections*row.requests })
 	if !row.mute {
 		small()
 	}

@@ -55,7 +55,7 @@ func (st *stream) begin(hc *http2Conn, head []byte) {
 	st.hc = hc
 	c.inherit(hc.c)
 	c.w = getWork()
-	c.w.fill(head)
+	c.w.fillExactly(head)
 	st.code = h2.NoError
 	st.pace = pace{}
 	st.lent, st.dropped = nil, false

@@ -89,23 +89,36 @@ func (c *Conn) fragment(p []byte, last bool) error {
 	if b.coded += len(p); b.coded > maxBlock {
 		return c.fail(http2.ErrCodeEnhanceYourCalm, "head too large")
 	}
+	// The decoder is given all at once: what it keeps of a part, it keeps for ever.
+	if !last || len(c.coded) > 0 {
+		c.coded = append(c.coded, p...)
+		if p = c.coded; !last {
+			return nil
+		}
+	}
 	_, err := c.dec.Write(p)
-	if err == nil && last {
+	if err == nil {
 		err = c.dec.Close()
 	}
+	c.coded = spare(c.coded)
 	if err != nil {
 		if errors.Is(err, hpack.ErrStringLength) {
 			return c.fail(http2.ErrCodeEnhanceYourCalm, "head too large")
 		}
 		return c.fail(http2.ErrCodeCompression, "malformed head")
 	}
-	if !last {
-		return nil
-	}
 	err = c.headComplete()
-	c.text, c.cookies = b.text, b.cookies // as they have grown
+	c.text, c.cookies = spare(b.text), spare(b.cookies) // as they have grown
 	*b = block{}
 	return err
+}
+
+// spare is a buffer to be used again, unless it has become large.
+func spare(b []byte) []byte {
+	if cap(b) > 2*FrameSize {
+		return nil
+	}
+	return b[:0]
 }
 
 // headComplete acts on a head that has come whole.
@@ -143,13 +156,14 @@ func (c *Conn) request() error {
 		c.remember(b.id)
 		c.writeReset(b.id, http2.ErrCodeProtocol)
 		return c.chargeReset()
-	case len(c.table.ids) >= MaxStreams || len(c.table.ids)+c.zombies >= maxBusy:
+	case len(c.table.ids) >= MaxStreams || len(c.table.ids)+c.zombies >= maxBusy || c.heads+len(b.text) > maxHeads:
 		c.remember(b.id)
 		c.writeReset(b.id, http2.ErrCodeRefusedStream)
 		return c.chargeReset()
 	}
 	s := c.ev.New()
-	*s = Stream{Owner: s.Owner, id: b.id, sendWindow: c.sendFirst, recvWindow: streamWindow, length: b.length, recvEnd: b.end}
+	*s = Stream{Owner: s.Owner, id: b.id, sendWindow: c.sendFirst, recvWindow: streamWindow, length: b.length, recvEnd: b.end, head: len(b.text)}
+	c.heads += s.head
 	c.table.add(s)
 	c.ev.Head(s, b.text)
 	return nil

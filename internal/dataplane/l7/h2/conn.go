@@ -52,6 +52,7 @@ type Conn struct {
 
 	table      table
 	lastID     uint32
+	heads      int // bytes of those of all requests
 	zombies    int
 	ended      [forgotten]uint32 // that we ended, see forgotten
 	endedNext  int
@@ -149,6 +150,7 @@ type codec struct {
 	c       *Conn
 	rd      reader
 	fr      *http2.Framer
+	coded   []byte // of a head in several frames
 	text    []byte // for block
 	cookies []byte
 	lower   []byte // scratch for names
@@ -185,11 +187,11 @@ func (c *Conn) Rest() {
 		return
 	}
 	k := c.codec
-	k.encoded = c.encoded.b
+	k.encoded = spare(c.encoded.b)
 	c.codec, c.encoded.b = nil, nil
 	k.c, k.rd.p = nil, nil
 	// A framer that met an error may wait for the rest of a head.
-	if c.err == nil && cap(k.text)+cap(k.cookies) <= 2*FrameSize {
+	if c.err == nil {
 		codecs.Put(k)
 	}
 }

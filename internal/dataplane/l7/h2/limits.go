@@ -26,6 +26,9 @@ const (
 	// of the largest size fits uncompressed; one beyond it ends the connection,
 	// since the compression's state would be lost with the part not read.
 	maxBlock = 80 << 10
+	// maxHeads bounds the heads of all requests of a connection together, until they
+	// are released: what a few bytes of a compressed head stand for may be large.
+	maxHeads = MaxStreams * 8 << 10
 	// maxString bounds one name or value, decompressed.
 	maxString = 80 << 10
 

@@ -306,3 +306,41 @@ func TestLeaving(t *testing.T) {
 		t.Errorf("said %q, %d open", got, w.c.Open())
 	}
 }
+
+// TestHeadsTogether: a few bytes can stand for a long head, so those of all requests
+// are bounded together, and room comes with their end.
+func TestHeadsTogether(t *testing.T) {
+	w := newWorld(t)
+	w.keep = true
+	long := []string{"x-a", strings.Repeat("a", 3800), "x-b", "b"}
+	for range 6 {
+		long = append(long, "x-a", long[1])
+	}
+	opened := 0
+	for id := uint32(1); ; id += 2 {
+		w.request(id, true, long...)
+		if err := w.deliver(); err != nil {
+			t.Fatal(err)
+		}
+		if said := w.said(); slices.Contains(said, fmt.Sprintf("RST_STREAM %d REFUSED_STREAM", id)) {
+			break
+		}
+		if opened++; opened == MaxStreams {
+			t.Fatal("all are accepted")
+		}
+	}
+	if size := opened * 26_000; size < maxHeads/2 || size > maxHeads {
+		t.Errorf("%d are accepted", opened)
+	}
+	w.fr.WriteRSTStream(1, http2.ErrCodeCancel)
+	w.request(501, true, long...)
+	if err := w.deliver(); err != nil || w.streams[501] != nil {
+		t.Errorf("accepted before the memory is free: %v", err)
+	}
+	w.c.Release(w.streams[1])
+	w.request(503, true, long...)
+	w.request(505, true)
+	if err := w.deliver(); err != nil || w.streams[503] == nil || w.streams[505] == nil {
+		t.Errorf("not accepted afterwards: %v", err)
+	}
+}

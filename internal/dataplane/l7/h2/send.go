@@ -246,6 +246,8 @@ func (c *Conn) Release(s *Stream) {
 		c.giveBack(s.unread)
 		s.unread = 0
 	}
+	c.heads -= s.head
+	s.head = 0
 	if s.zombie {
 		s.zombie = false
 		c.zombies--

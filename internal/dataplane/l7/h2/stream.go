@@ -10,6 +10,7 @@ type Stream struct {
 	sendWindow int64 // may be negative (RFC 9113 6.9.2)
 	recvWindow int64
 	unread     int   // bytes received that the caller has not consumed
+	head       int   // bytes of it, that count for the connection
 	reserved   int   // bytes that nobody else may send, see Conn.Reserve
 	length     int64 // of the body that is still to come, -1: not known
 	recvEnd    bool  // the other side has ended its direction
