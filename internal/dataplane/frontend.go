@@ -83,7 +83,7 @@ type engines struct {
 	held    atomic.Bool
 
 	mu     sync.Mutex
-	budget *loop.Budget // of descriptors, for the loops of both layers
+	budget *loop.Budget // of descriptors, for both layers
 	l4     *l4.Engine
 	l7     *l7.Engine
 }

@@ -24,8 +24,8 @@ type Options struct {
 	Driver Driver
 	// Loops is the number of event loops; 0: one for each processor Go may use.
 	Loops int
-	// Budget limits the descriptors of the loops. nil: one of its own, from the
-	// limit of the process.
+	// Budget limits the descriptors of connections and frontends, whoever serves
+	// them. nil: one of its own, from the limit of the process.
 	Budget *loop.Budget
 	// Secret keys the cookies of sticky sessions. nil: one of the process's own,
 	// so that sessions end with it.
