@@ -175,7 +175,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 		return result
 	}
 	if w.resp.Status == 101 {
-		return c.tunnel(u, b, at, have)
+		return c.tunnel(u, b, at, have, plan)
 	}
 	return c.passHead(u, b, at, have, plan, up)
 }

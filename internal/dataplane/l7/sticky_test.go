@@ -1,6 +1,9 @@
 package l7
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,6 +76,50 @@ func TestInsertedCookie(t *testing.T) {
 	cookie, _, _ = strings.Cut(m.header("Set-Cookie")[0], ";")
 	if again := p.dial().get("/", cookie); string(again.body) != string(m.body) || again.header("Set-Cookie") != nil {
 		t.Errorf("%s answers, cookies %q", again.body, again.header("Set-Cookie"))
+	}
+}
+
+// TestWebSocketSession: a session may begin with a WebSocket, and clients keep
+// the cookies of that answer like those of any other.
+func TestWebSocketSession(t *testing.T) {
+	for name, sticky := range map[string]*spec.Sticky{
+		"insert": {Mode: spec.StickyInsert, Timeout: time.Hour},
+		"server": {Mode: spec.StickyServer, Cookie: "SID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			named := func(name string) *backend {
+				return newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+					m, err := readMessage(br, false)
+					if err != nil {
+						return
+					}
+					b.record(m.head)
+					io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Server: "+name+"\r\nSet-Cookie: SID=app\r\n\r\n")
+					_, _ = io.Copy(io.Discard, br)
+				})
+			}
+			p := newProxy(t, spec.HTTPOptions{Sticky: sticky}, target(named("1")), target(named("2")))
+			open := func(cookie string) (server, set string) {
+				t.Helper()
+				c := p.dial()
+				defer c.Close()
+				c.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + cookie + "\r\n")
+				head, err := readHead(c.br)
+				m := message{head: head}
+				if err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") {
+					t.Fatalf("answer %q, %v", head, err)
+				}
+				cookies := m.header("Set-Cookie")
+				return m.header("X-Server")[0], cookies[len(cookies)-1]
+			}
+			server, set := open("")
+			cookie, _, _ := strings.Cut(set, ";")
+			for range 6 {
+				if again, _ := open("Cookie: " + cookie + "\r\n"); again != server {
+					t.Fatalf("with %q: server %s, then %s", set, server, again)
+				}
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/limit"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 )
@@ -16,9 +17,11 @@ const tunnelIdle = 60 * time.Second
 
 // tunnel passes a 101 answer on and then bytes both ways until both sides have
 // ended or nothing moves. The answer's head is at b[at:].
-func (c *conn) tunnel(u *upstream, b *block, at, have int) outcome {
+func (c *conn) tunnel(u *upstream, b *block, at, have int, plan *policy.Plan) outcome {
 	w := c.w
-	w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &h1.ResponseEdits{})
+	var edits h1.ResponseEdits
+	w.mark = markSession(&edits, w.mark[:0], plan, w.resp.Status, u.member)
+	w.head = w.resp.AppendHead(w.head[:0], b[at:at+have], &edits)
 	c.count.answered(101, 101)
 	w.rec.passed(101, len(w.head), loop.Clock())
 	w.rec.look(c.front().fd)

@@ -220,6 +220,8 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 	}
 	if !interim {
 		dst = append(dst, e.Lines...)
+	}
+	if !interim || r.Status == 101 {
 		dst = append(dst, e.SetCookie...)
 	}
 	if e.Chunked {
