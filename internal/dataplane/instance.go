@@ -77,7 +77,7 @@ func (in *instance) apply(ctx context.Context, want *spec.Instance) (bool, error
 	in.applied = nil
 	// Pools come before the frontends that use them and go after those that used
 	// them. Frontends that go make room first, for a port may change its protocol.
-	in.updatePools(want.Pools)
+	in.updatePools(want)
 	in.limits.Update(want)
 	left := in.retire(in.frontendsNotIn(want.Frontends))
 	err := in.updateFrontends(want.Frontends)
@@ -107,12 +107,12 @@ func (in *instance) removeLocked() {
 }
 
 // updatePools starts new pools and tells changed ones.
-func (in *instance) updatePools(want []spec.Pool) {
-	for _, s := range want {
+func (in *instance) updatePools(want *spec.Instance) {
+	for _, s := range want.Pools {
 		p := in.pools[s.ID]
 		switch {
 		case p == nil:
-			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.watch(s.ID), in.had(&s)), spec: s}
+			p = &running[*pool.Pool, spec.Pool]{it: pool.Continue(s, in.watch(s.ID), in.had(&s, want.Frontends)), spec: s}
 			in.mu.Lock()
 			in.pools[s.ID] = p
 			in.mu.Unlock()
@@ -124,11 +124,13 @@ func (in *instance) updatePools(want []spec.Pool) {
 }
 
 // had tells which targets of a new pool may go on with their traffic: those of
-// the engine before, and those that have it with other settings. Without the
-// latter, a rule that gets settings of its own, or its listener's again, would be
-// without servers until they were checked anew.
-func (in *instance) had(s *spec.Pool) pool.Had {
+// the engine before, those that have it with other settings, and those that have
+// it in the pool that a listener or rule leaves for this one. Without the latter
+// two, a rule that gets settings of its own, or a listener that gets another group
+// of the same servers, would be without servers until they were checked anew.
+func (in *instance) had(s *spec.Pool, frontends []spec.Frontend) pool.Had {
 	before := in.engine.had(in.id, s.ID)
+	left := in.leftFor(s.ID, frontends)
 	return func(id string, addr netip.AddrPort) bool {
 		if before != nil && before(id, addr) {
 			return true
@@ -138,8 +140,44 @@ func (in *instance) had(s *spec.Pool) pool.Had {
 				return true
 			}
 		}
-		return false
+		return slices.ContainsFunc(left, func(p *pool.Pool) bool {
+			m := p.Member(id, addr)
+			return m != nil && m.Usable()
+		})
 	}
+}
+
+// leftFor are the pools of listeners and rules that are to use the pool named.
+func (in *instance) leftFor(id string, frontends []spec.Frontend) []*pool.Pool {
+	var out []*pool.Pool
+	add := func(p *pool.Pool) {
+		if p != nil {
+			out = append(out, p)
+		}
+	}
+	for i := range frontends {
+		next := &frontends[i]
+		f := in.frontends[next.ID]
+		if f == nil || f.err != nil {
+			continue
+		}
+		if next.Pool == id {
+			add(f.pools[0])
+		}
+		if next.HTTP == nil || f.spec.HTTP == nil {
+			continue
+		}
+		for _, r := range next.HTTP.Rules {
+			if r.Pool != id {
+				continue
+			}
+			was := slices.IndexFunc(f.spec.HTTP.Rules, func(old spec.Rule) bool { return old.ID == r.ID })
+			if was >= 0 {
+				add(f.pools[1+was])
+			}
+		}
+	}
+	return out
 }
 
 // updateFrontends starts new frontends, also those that could not be started

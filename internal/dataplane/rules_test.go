@@ -87,7 +87,8 @@ func TestRuleWithOtherSettings(t *testing.T) {
 		{"listener's settings", with(spec.Pool{ID: "g", Origin: "g"}, port("i-1", 1), port("i-2", 2)), "g", []string{"i-1", "i-2"}},
 		{"its own", with(spec.Pool{ID: "g:1", Origin: "g", Check: check(time.Hour)}, port("i-1", 1), port("i-2", 2), port("i-3", 3)), "g:1", []string{"i-1", "i-2"}},
 		{"the listener's again, which has a check now", with(spec.Pool{ID: "g", Origin: "g", Check: check(2 * time.Hour)}, port("i-2", 2), port("i-3", 3)), "g", []string{"i-2"}},
-		{"another group with the same servers", with(spec.Pool{ID: "h", Origin: "h", Check: check(3 * time.Hour)}, port("i-2", 2)), "h", nil},
+		{"another group with a server in common", with(spec.Pool{ID: "h", Origin: "h", Check: check(3 * time.Hour)}, port("i-2", 2), port("i-4", 4)), "h", []string{"i-2"}},
+		{"another group of other servers", with(spec.Pool{ID: "i", Origin: "i", Check: check(3 * time.Hour)}, port("i-3", 3)), "i", nil},
 	} {
 		mustApply(t, e, "lb", step.in)
 		var got []string
@@ -97,6 +98,61 @@ func TestRuleWithOtherSettings(t *testing.T) {
 		if !slices.Equal(got, step.want) {
 			t.Errorf("%s: traffic goes to %q, want %q", step.name, got, step.want)
 		}
+	}
+}
+
+// TestListenerWithAnotherGroup: servers that have a listener's traffic go on with
+// it when the listener gets another group that they are in, whatever its check.
+// Those that had none wait for their verdict, as does everybody where another
+// listener has the group.
+func TestListenerWithAnotherGroup(t *testing.T) {
+	target := func(id string, n uint16, weight int) spec.Target {
+		return spec.Target{ID: id, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), n), Weight: weight}
+	}
+	slave := target("i-2", 2, 1)
+	slave.Backup, slave.Unchecked = true, true
+	check := &spec.Check{Kind: spec.CheckTCP, Timeout: time.Hour, Interval: time.Hour, Healthy: 10, Unhealthy: 10}
+	group := func(id string, c *spec.Check, targets ...spec.Target) spec.Pool {
+		return spec.Pool{ID: id, Origin: id, Scheduler: spec.RR, Check: c, Targets: targets}
+	}
+	for _, c := range []struct {
+		name         string
+		first, other spec.Pool
+		want         []string
+	}{
+		{"from servers without check", group("a", nil, target("i-1", 1, 1), target("i-2", 2, 1), target("i-3", 3, 0)),
+			group("b", check, target("i-1", 1, 1), target("i-2", 22, 1), target("i-3", 3, 1), target("i-4", 4, 1)), []string{"i-1"}},
+		{"from the slave that has the traffic", group("a", check, target("i-1", 1, 0), slave),
+			group("b", check, target("i-1", 1, 1), target("i-2", 2, 1)), []string{"i-2"}},
+		{"from the master", group("a", nil, target("i-1", 1, 1), slave),
+			group("b", check, target("i-1", 1, 1), target("i-2", 2, 1)), []string{"i-1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e, _ := recording(Options{})
+			defer e.Close(context.Background())
+			in := func(used spec.Pool) *spec.Instance {
+				all := two("lb")
+				all.Pools = []spec.Pool{used}
+				all.Frontends = all.Frontends[1:]
+				all.Frontends[0].Pool = used.ID
+				return all
+			}
+			mustApply(t, e, "lb", in(c.first))
+			mustApply(t, e, "lb", in(c.other))
+			mustApply(t, e, "lb2", in(group("c", check, target("i-1", 1, 1))))
+			for _, had := range []struct {
+				lb, pool string
+				want     []string
+			}{{"lb", "b", c.want}, {"lb2", "c", nil}} {
+				var got []string
+				for _, m := range e.instances[had.lb].pools[had.pool].it.Usable() {
+					got = append(got, m.ID())
+				}
+				if !slices.Equal(got, had.want) {
+					t.Errorf("%s: traffic goes to %q, want %q", had.lb, got, had.want)
+				}
+			}
+		})
 	}
 }
 
