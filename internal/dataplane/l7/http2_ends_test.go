@@ -36,9 +36,9 @@ func TestHTTP2Idle(t *testing.T) {
 	})
 	r, silent := p.dialHTTP2(), p.dialHTTP2()
 	r.ask(1, true, "GET", "a", "/long")
-	r.watch("a long answer", func(w *watched) bool { return w.ended[1] })
+	r.watchEnds(1)
 	r.head(3, true)
-	r.watch("an answer", func(w *watched) bool { return w.ended[3] })
+	r.watchEnds(3)
 	began, last := time.Now(), time.Time{}
 	r.watch("the end", func(w *watched) bool {
 		if time.Since(last) > idle/8 && !w.closed {
@@ -158,7 +158,7 @@ func TestHTTP2Pages(t *testing.T) {
 	} {
 		name := row.method + " " + row.authority + row.path[:min(10, len(row.path))]
 		r.ask(id, row.end, row.method, row.authority, row.path)
-		r.watch(name, func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		w := &r.seen
 		if got := w.value(id, ":status"); got != row.status {
 			t.Errorf("%s: %s, want %s", name, got, row.status)
@@ -203,7 +203,7 @@ func TestHTTP2Bodiless(t *testing.T) {
 		{"HEAD", "/len", "200", "10"}, {"HEAD", "/chk", "200", ""}, {"GET", "/0", "200", "0"},
 	} {
 		r.ask(id, true, row.method, "a", row.path)
-		r.watch(row.method+row.path, func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		w := &r.seen
 		if w.value(id, ":status") != row.status || w.value(id, "content-length") != row.length || w.value(id, "transfer-encoding") != "" || w.datas[id] != 0 {
 			t.Errorf("%s %s: %v and %d frames", row.method, row.path, w.heads[id], w.datas[id])
@@ -243,7 +243,7 @@ func TestHTTP2GivenUp(t *testing.T) {
 	<-asked
 	r.fr.WriteRSTStream(1, http2.ErrCodeCancel)
 	r.ask(3, true, "GET", "a", "/")
-	r.watch("another answer", func(w *watched) bool { return w.ended[3] })
+	r.watchEnds(3)
 	wantFields(t, p.next(), map[string]string{"request_uri": "/", "status": "200"})
 	close(release)
 	if err := <-said; err != nil {

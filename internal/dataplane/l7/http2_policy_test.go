@@ -37,7 +37,7 @@ func TestHTTP2Rules(t *testing.T) {
 	ask := func(method, authority, path string, end bool, want string) {
 		t.Helper()
 		r.ask(id, end, method, authority, path)
-		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		got := r.seen.text[id]
 		if status := r.seen.value(id, ":status"); status != "200" {
 			got = status
@@ -83,7 +83,7 @@ func TestHTTP2Redirect(t *testing.T) {
 		r.ask(1, true, "GET", "example.com:80", "/a%20b?c=d")
 		r.ask(3, false, "POST", "[::1]", "/")
 		r.ask(5, true, "HEAD", "example.com", "/")
-		r.watch("answers", func(w *watched) bool { return w.ended[1] && w.ended[3] && w.ended[5] })
+		r.watchEnds(1, 3, 5)
 		for id, location := range map[uint32]string{1: "https://example.com:8443/a%20b?c=d", 3: "https://[::1]:8443/", 5: "https://example.com:8443/"} {
 			if w := &r.seen; w.value(id, ":status") != strconv.Itoa(code) || w.value(id, "location") != location || (w.body[id] > 0) == (id == 5) {
 				t.Errorf("%d: %v, %d bytes", code, w.heads[id], w.body[id])
@@ -143,7 +143,7 @@ func TestHTTP2Headers(t *testing.T) {
 		p.Update(f, p.pool)
 		id := uint32(2*i + 1)
 		r.head(id, true, "x-forwarded-for", "9.9.9.9", "slb-ip", "f", "slb-id", "f", "slb_id", "f", "x-forwarded-proto", "f", "x-forwarded-port", "f", "x-forwarded-client-srcport", "f")
-		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		m := &message{head: b.seen()[i]}
 		var got []string
 		for _, name := range names {

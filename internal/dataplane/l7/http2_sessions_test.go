@@ -62,7 +62,7 @@ func TestHTTP2InsertedCookie(t *testing.T) {
 	// As browsers do it: a field for each cookie.
 	r := p.dialHTTP2()
 	r.head(1, true, "cookie", "own=1", "cookie", sessions["2"], "cookie", "z=2")
-	r.watch("an answer", func(w *watched) bool { return w.ended[1] })
+	r.watchEnds(1)
 	if got := r.seen.text[1]; got != "2" {
 		t.Errorf("%s answers", got)
 	}
@@ -113,7 +113,7 @@ func TestHTTP2ServersCookie(t *testing.T) {
 		} else {
 			r.ask(id, true, "GET", "a", "/private", "cookie", "lang=en; "+cookie+"; z=1")
 		}
-		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		if got := r.seen.text[id]; got != name {
 			t.Errorf("%s answers", got)
 		}

@@ -68,7 +68,7 @@ func TestHTTP2SlowHead(t *testing.T) {
 		r.fr.WriteContinuation(id, false, []byte{0x84})
 		time.Sleep(50 * time.Millisecond)
 		r.fr.WriteContinuation(id, true, []byte{0x41, 0x01, 'a'})
-		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		time.Sleep(500 * time.Millisecond)
 	}
 	r.conn.Close()
@@ -110,7 +110,7 @@ func http2SlowHeads(t *testing.T, p *proxy) {
 			r := p.dialHTTP2()
 			r.t = t
 			r.head(1, true)
-			r.watch("an answer", func(w *watched) bool { return w.ended[1] })
+			r.watchEnds(1)
 			began := time.Now()
 			n, last := 0, time.Time{}
 			r.watch("word that this is too slow", func(w *watched) bool {
@@ -180,7 +180,7 @@ func http2SlowBodies(t *testing.T, p *proxy) {
 	}
 	r.fr.WriteData(3, true, nil)
 	r.fr.WriteData(5, true, nil)
-	r.watch("the others' answers", func(w *watched) bool { return w.ended[3] && w.ended[5] })
+	r.watchEnds(3, 5)
 	w := &r.seen
 	if w.value(1, ":status") != "408" || w.reset[1] != http2.ErrCodeNo || w.value(3, ":status") != "200" || w.text[3] != fmt.Sprint(sent) || w.text[5] != fmt.Sprint(said) {
 		t.Errorf("heads %v, reset %v, bodies %v", w.heads, w.reset, w.text)
@@ -379,5 +379,5 @@ func TestHTTP2PausedReader(t *testing.T) {
 		r.fr.WriteWindowUpdate(1, step)
 		r.watch("another part", func(w *watched) bool { return w.body[1] == n })
 	}
-	r.watch("the end", func(w *watched) bool { return w.ended[1] })
+	r.watchEnds(1)
 }

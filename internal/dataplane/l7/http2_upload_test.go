@@ -59,7 +59,7 @@ func TestHTTP2Expect(t *testing.T) {
 			t.Errorf("%d: %v", id, w.heads[id])
 		}
 		r.fr.WriteData(id, true, []byte("hello")) // only now
-		r.watch("the answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		if w := &r.seen; w.value(id, ":status") != "200" || w.text[id] != "hello" {
 			t.Errorf("%d: %v %q", id, w.heads[id], w.text[id])
 		}
@@ -75,7 +75,7 @@ func TestHTTP2Expect(t *testing.T) {
 		t.Errorf("%v %q, reset %v", w.heads[5], w.text[5], w.reset[5])
 	}
 	r.ask(7, false, "PUT", "a", "/silent", "expect", "100-continue", "content-length", "5")
-	r.watch("an answer for the server", func(w *watched) bool { return w.ended[7] })
+	r.watchEnds(7)
 	if w := &r.seen; w.value(7, ":status") != "504" {
 		t.Errorf("%v", w.heads[7])
 	}
@@ -123,7 +123,7 @@ func TestHTTP2Trailers(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // so that they come apart, for once
 		}
 		r.fields(id, true, "x-last", "word", "host", "evil", "content-length", "9", "x-our-dn", "evil", "x_forwarded_clientcert_subjectdn", "evil", "x-other", "1")
-		r.watch("an answer", func(w *watched) bool { return w.ended[id] })
+		r.watchEnds(id)
 		seen := b.seen()
 		got := seen[len(seen)-1]
 		if !strings.HasSuffix(got, row.want) || strings.Contains(got, "evil") || strings.Contains(got, "\r\nte:") || len(seen) != int(id+1)/2 {
@@ -172,7 +172,7 @@ func TestHTTP2AnswerMeanwhile(t *testing.T) {
 		r.watch("what comes back", func(w *watched) bool { return w.body[1] == n })
 	}
 	r.fr.WriteData(1, true, nil)
-	r.watch("the end", func(w *watched) bool { return w.ended[1] })
+	r.watchEnds(1)
 	if _, reset := r.seen.reset[1]; reset || p.Facts().SlowBodies != 0 {
 		t.Errorf("reset %v", r.seen.reset)
 	}

@@ -1,6 +1,8 @@
 package l7
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +59,14 @@ func (r *http2Raw) watch(what string, fn func(w *watched) bool) {
 			r.t.Fatalf("waiting for %s: closed %v, bodies %v, heads %v, ended %v, reset %v", what, closed, w.body, w.heads, w.ended, w.reset)
 		}
 	}
+}
+
+// watchEnds watches until the answers on the given streams have ended.
+func (r *http2Raw) watchEnds(ids ...uint32) {
+	r.t.Helper()
+	r.watch(fmt.Sprintf("the ends of %v", ids), func(w *watched) bool {
+		return !slices.ContainsFunc(ids, func(id uint32) bool { return !w.ended[id] })
+	})
 }
 
 // value is that of a field in the last head of a stream, several joined.

@@ -282,7 +282,7 @@ func TestLogSlowBody(t *testing.T) {
 	r := p.dialHTTP2()
 	r.ask(1, false, "POST", "a", "/slow")
 	r.fr.WriteData(1, false, []byte("abc"))
-	r.watch("an answer", func(w *watched) bool { return w.ended[1] })
+	r.watchEnds(1)
 	delete(want, "request_length")
 	want["server_protocol"] = "HTTP/2.0"
 	wantFields(t, p.next(), want)
