@@ -169,7 +169,7 @@ func (h *HTTP) start(fd int, remote netip.AddrPort) {
 		sock.Close(fd)
 		return
 	}
-	if !h.budget.Take(1) {
+	if !h.budget.TakeFirst(1) {
 		h.noRoom(count)
 		sock.Close(fd)
 		return

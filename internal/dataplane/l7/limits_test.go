@@ -398,6 +398,21 @@ func TestNoRoom(t *testing.T) {
 			t.Errorf("logged %d times: %s", n, log.String())
 		}
 	})
+	t.Run("for a crowd", func(t *testing.T) {
+		p := within(40) // and the listeners, of which an eighth is for servers
+		p.expectLog()
+		first := p.dial()
+		for range 50 {
+			c, err := net.Dial("tcp", p.Addr().String())
+			if err != nil {
+				continue // refused before the dial had returned
+			}
+			defer c.Close()
+		}
+		eventually(t, "too many to be refused", func() bool { return p.Facts().ShortConnections >= 15 })
+		first.send(simple)
+		first.want(200, "x")
+	})
 	t.Run("for a server", func(t *testing.T) {
 		c := within(1).dial()
 		c.send(simple)

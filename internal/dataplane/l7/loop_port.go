@@ -58,7 +58,7 @@ func (p *loopPort) begin(fd int, remote netip.AddrPort) {
 		sock.Close(fd)
 		return
 	}
-	if !p.r.loop.Budget.Take(1) {
+	if !p.r.loop.Budget.TakeFirst(1) {
 		p.h.noRoom(p.count)
 		sock.Close(fd)
 		return

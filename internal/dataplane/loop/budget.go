@@ -54,8 +54,18 @@ func NewBudgetOf(limit int) *Budget {
 }
 
 // Take takes n descriptors from the budget, or none if there are fewer left.
-func (b *Budget) Take(n int) bool {
-	if b.used.Add(int64(n)) > b.limit {
+func (b *Budget) Take(n int) bool { return b.take(n, b.limit) }
+
+// TakeFirst is Take for one that will want more later, such as a client that has
+// no server yet: a part of the budget is left to those who came before, so that
+// a crowd which wants nothing cannot keep them from what they want.
+func (b *Budget) TakeFirst(n int) bool { return b.take(n, b.limit-b.limit/firstShare) }
+
+// firstShare is the part of a budget that TakeFirst leaves, as a divisor.
+const firstShare = 8
+
+func (b *Budget) take(n int, most int64) bool {
+	if b.used.Add(int64(n)) > most {
 		b.used.Add(int64(-n))
 		b.short.Add(1)
 		return false
