@@ -20,10 +20,11 @@ import (
 const maxRequests = 100
 
 // How long a client may take to end a connection that was ended with something
-// unread, and how much it may send meanwhile.
+// unread, and how much it may send meanwhile: more than what the systems on both
+// sides take from a client that sends all it has before it reads.
 const (
 	lingerTime  = 2 * time.Second
-	lingerBytes = 1 << 20
+	lingerBytes = 16 << 20
 )
 
 // conn is a client connection.

@@ -261,6 +261,23 @@ func TestEarlyAnswer(t *testing.T) {
 	c.wantClosed()
 }
 
+// TestEarlyAnswerToFastClient: a client that reads only when it has sent all it has
+// gets an answer that came long before.
+func TestEarlyAnswerToFastClient(t *testing.T) {
+	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
+		if _, err := readHead(br); err == nil {
+			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+		}
+	})
+	p := newProxy(t, spec.HTTPOptions{}, target(b))
+	c := p.dial()
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n")
+	for range 8 {
+		c.send(string(make([]byte, 1_000_000)))
+	}
+	c.want(413, "no")
+}
+
 // TestStreaming has both sides speak in turn within one exchange.
 func TestStreaming(t *testing.T) {
 	b := newBackend(t, func(b *backend, c net.Conn, br *bufio.Reader) {
