@@ -18,8 +18,11 @@ func TestSticky(t *testing.T) {
 		want *spec.Sticky
 	}{
 		{"off", slb.HTTPOptions{StickySession: slb.Off, StickySessionType: slb.StickyInsert, CookieTimeout: time.Second}, nil},
+		{"off again", slb.HTTPOptions{StickySession: slb.Off, StickySessionType: slb.StickyServer, Cookie: "SID"}, &spec.Sticky{Mode: spec.StickyOff, Cookie: "SID"}},
 		{"never set", slb.HTTPOptions{}, nil},
-		{"insert", slb.HTTPOptions{StickySession: slb.On, StickySessionType: slb.StickyInsert, CookieTimeout: 50 * time.Second, Cookie: "x"}, insert},
+		{"insert", slb.HTTPOptions{StickySession: slb.On, StickySessionType: slb.StickyInsert, CookieTimeout: 50 * time.Second}, insert},
+		{"insert after server", slb.HTTPOptions{StickySession: slb.On, StickySessionType: slb.StickyInsert, CookieTimeout: 50 * time.Second, Cookie: "x"},
+			&spec.Sticky{Mode: spec.StickyInsert, Timeout: 50 * time.Second, Cookie: "x"}},
 		{"server", slb.HTTPOptions{StickySession: slb.On, StickySessionType: slb.StickyServer, CookieTimeout: time.Second, Cookie: "SID"},
 			&spec.Sticky{Mode: spec.StickyServer, Cookie: "SID"}},
 	} {

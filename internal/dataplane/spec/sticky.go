@@ -9,6 +9,7 @@ type StickyMode string
 const (
 	StickyInsert StickyMode = "insert" // we add it
 	StickyServer StickyMode = "server" // the server sets it, and we mark it
+	StickyOff    StickyMode = "off"    // sessions are not kept any more
 )
 
 // Sticky keeps a session on the server that has begun it.
@@ -17,5 +18,8 @@ type Sticky struct {
 	// Timeout ends a session that has been idle so long; for StickyInsert. The
 	// cookie of a server lasts as long as the server says.
 	Timeout time.Duration
-	Cookie  string // the server's cookie, for StickyServer
+	// Cookie is the server's, for StickyServer. With the other modes it is one that
+	// was marked before: clients have it still, and servers get it without the mark.
+	// Empty: none was.
+	Cookie string
 }

@@ -132,7 +132,7 @@ func NewSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*pool.Po
 	}
 	key := listenerKey(secret, f.ID)
 	to := func(p *pool.Pool, o *spec.Sticky) target {
-		s.sessions = s.sessions || o != nil
+		s.sessions = s.sessions || o != nil && o.Mode != spec.StickyOff
 		return target{pool: p, sticky: newSticky(o, p, key)}
 	}
 	s.own = to(p, s.options.Sticky)

@@ -39,7 +39,8 @@ type tag [tagSize]byte
 // sticky keeps the sessions of one target on their servers.
 type sticky struct {
 	insert  bool
-	name    string // of the cookie
+	name    string // of the cookie; empty: sessions are not kept any more
+	former  string // name of a cookie that was marked before; empty: none was
 	timeout int64  // seconds, for insert
 	key     [sha256.Size]byte
 	hashers sync.Pool // of *hasher
@@ -67,9 +68,15 @@ func newSticky(o *spec.Sticky, p *pool.Pool, key [sha256.Size]byte) *sticky {
 	if o == nil || p == nil {
 		return nil
 	}
-	s := &sticky{name: o.Cookie, key: key, pool: p}
-	if o.Mode == spec.StickyInsert {
+	s := &sticky{key: key, pool: p}
+	switch o.Mode {
+	case spec.StickyInsert:
 		s.insert, s.name, s.timeout = true, InsertedCookie, max(1, int64(o.Timeout/time.Second))
+		s.former = o.Cookie
+	case spec.StickyServer:
+		s.name = o.Cookie
+	default:
+		s.former = o.Cookie
 	}
 	s.hashers.New = func() any { return &hasher{h: hmac.New(sha256.New, s.key[:])} }
 	return s
@@ -136,6 +143,12 @@ func (s *sticky) tags() *tagTable {
 
 // read finds the mark in a Cookie header and takes it into the plan.
 func (s *sticky) read(p *Plan, cookies []byte, now int64) {
+	if s.former != "" {
+		s.unmark(p, cookies)
+	}
+	if s.name == "" {
+		return
+	}
 	p.sticky, p.now, p.renew = s, now, true
 	for from := 0; from < len(cookies); {
 		start, end, next := cookieValue(cookies, from, s.name)
@@ -143,8 +156,8 @@ func (s *sticky) read(p *Plan, cookies []byte, now int64) {
 			return
 		}
 		from = next
-		if !s.insert && start < end && cookies[start] == '"' {
-			start++ // the mark stands within the quotes
+		if !s.insert {
+			start = behindQuote(cookies, start, end)
 		}
 		if s.readMark(p, cookies[start:end], now) {
 			if !s.insert {
@@ -155,17 +168,51 @@ func (s *sticky) read(p *Plan, cookies []byte, now int64) {
 	}
 }
 
+// unmark takes the mark out of a cookie that is not marked any more: without it
+// the application would lose its sessions with the setting.
+func (s *sticky) unmark(p *Plan, cookies []byte) {
+	for from := 0; from < len(cookies); {
+		start, end, next := cookieValue(cookies, from, s.former)
+		if start < 0 {
+			return
+		}
+		from = next
+		start = behindQuote(cookies, start, end)
+		if value := cookies[start:end]; len(value) > markText && value[markText] == markEnd {
+			if _, ours := s.decode(value[:markText]); ours {
+				p.Cut = [2]int{start, start + markText + 1}
+				return
+			}
+		}
+	}
+}
+
+// behindQuote is where the mark begins: within the quotes of a value, if it has
+// some.
+func behindQuote(cookies []byte, start, end int) int {
+	if start < end && cookies[start] == '"' {
+		return start + 1
+	}
+	return start
+}
+
+// decode reads a mark and tells whether it is one of ours.
+func (s *sticky) decode(text []byte) (mark [markSize]byte, ours bool) {
+	if n, err := marking.Decode(mark[:], text); err != nil || n != markSize {
+		return mark, false
+	}
+	sum := s.sum(forMark, mark[:markBody])
+	return mark, hmac.Equal(sum[:markSize-markBody], mark[markBody:])
+}
+
 // readMark tells whether a value is one of ours. Then it may still be too old,
 // or of a server that is not to be had.
 func (s *sticky) readMark(p *Plan, value []byte, now int64) bool {
 	if s.insert && len(value) != markText || !s.insert && (len(value) <= markText || value[markText] != markEnd) {
 		return false
 	}
-	var mark [markSize]byte
-	if n, err := marking.Decode(mark[:], value[:markText]); err != nil || n != markSize {
-		return false
-	}
-	if sum := s.sum(forMark, mark[:markBody]); !hmac.Equal(sum[:markSize-markBody], mark[markBody:]) {
+	mark, ours := s.decode(value[:markText])
+	if !ours {
 		return false
 	}
 	if s.insert {

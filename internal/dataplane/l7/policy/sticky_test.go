@@ -244,6 +244,42 @@ func TestServerCookie(t *testing.T) {
 	}
 }
 
+// TestFormerServerCookie: when cookies are not marked any more, servers get those
+// of before as they were.
+func TestFormerServerCookie(t *testing.T) {
+	p := groupOf(t, "a", "b")
+	_, _, mark := ask(t, sticking(serving, p), p, "", 1000, "b", 200)
+	prefix := string(mark.Prefix)
+	for name, o := range map[string]spec.Sticky{
+		"off":    {Mode: spec.StickyOff, Cookie: "SID"},
+		"insert": {Mode: spec.StickyInsert, Timeout: time.Hour, Cookie: "SID"},
+	} {
+		s := sticking(o, p)
+		for cookies, want := range map[string]string{
+			"SID=" + prefix + "app":                      "SID=app",
+			"a=b; SID=" + prefix + "app; c=d":            "a=b; SID=app; c=d",
+			`SID="` + prefix + `app"`:                    `SID="app"`,
+			"SID=x; SID=" + prefix + "app":               "SID=x; SID=app",
+			"SID=app":                                    "SID=app",
+			"XSID=" + prefix + "app":                     "XSID=" + prefix + "app",
+			"SID=" + strings.ToUpper(prefix) + "app":     "SID=" + strings.ToUpper(prefix) + "app",
+			"SID=" + strings.Repeat("x", markText) + ".": "SID=" + strings.Repeat("x", markText) + ".",
+		} {
+			plan := s.Decide(&View{Cookie: []byte(cookies), Now: 1000})
+			if left := cookies[:plan.Cut[0]] + cookies[plan.Cut[1]:]; left != want {
+				t.Errorf("%s: of %q the server gets %q", name, cookies, left)
+			}
+			if plan.Member != nil {
+				t.Errorf("%s: %q decides about the server", name, cookies)
+			}
+			mark, _ := plan.AppendMark(nil, 200, p.Pick(0))
+			if mark.Cookie != "" || (mark.Line != nil) != (name == "insert") {
+				t.Errorf("%s: the answer carries %+v", name, mark)
+			}
+		}
+	}
+}
+
 // TestRuleSessions: a rule has its own, or none.
 func TestRuleSessions(t *testing.T) {
 	own, rule, plain := groupOf(t, "a", "b"), groupOf(t, "a", "b"), groupOf(t, "a", "b")
