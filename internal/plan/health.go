@@ -119,7 +119,7 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 		for _, u := range usesOf(s, lb, l) {
 			for i := range u.group.servers {
 				b := &u.group.servers[i]
-				t := u.group.target(s, lb, b)
+				t := u.group.target(s, lb, u.as, b)
 				health := seen[targetKey{u.pool, spec.Target{ID: t.ID, Addr: t.Addr}}]
 				row := slb.ServerHealth{
 					ListenerPort: l.Port,

@@ -205,3 +205,30 @@ func BenchmarkInstance(b *testing.B) {
 		Instance(s, "lb")
 	}
 }
+
+// TestListenerAsItsOwnServer: on layer 4 it gets no traffic and is abnormal, at
+// that very address and port. Layer 7 looks after itself.
+func TestListenerAsItsOwnServer(t *testing.T) {
+	lb := balancer("lb", "127.1.0.1", slb.BackendServer{ServerID: "i-self", Weight: 100, Type: slb.ECS})
+	for _, c := range []struct {
+		protocol slb.Protocol
+		port     uint16 // of the server
+		disabled bool
+	}{
+		{slb.TCP, 80, true}, {slb.UDP, 80, true}, {slb.HTTP, 80, false}, {slb.HTTPS, 80, false}, {slb.TCP, 81, false},
+	} {
+		l := listener("lb", c.protocol, 80, func(l *slb.Listener) { l.BackendServerPort, l.HealthCheck.Enabled = c.port, true })
+		s := stateOf(lb, server("i-self", "127.1.0.1"), l)
+		p := pool(s, lb, l, groupOf(s, lb, l))
+		if len(p.Targets) != 1 || p.Targets[0].Disabled != c.disabled {
+			t.Errorf("%s to port %d: targets %+v, want disabled %v", c.protocol, c.port, p.Targets, c.disabled)
+		}
+		want := slb.HealthUnavailable
+		if c.disabled {
+			want = slb.HealthAbnormal
+		}
+		if rows := ServerHealth(s, "lb", nil); len(rows) != 1 || rows[0].Status != want {
+			t.Errorf("%s to port %d: %+v, want %s", c.protocol, c.port, rows, want)
+		}
+	}
+}
