@@ -60,6 +60,7 @@ type Engine struct {
 	// handshakes bounds those that compute.
 	handshakes  *turnstile
 	compressors *compressors
+	streams     streamBudget
 	newTLS      func(spec.Frontend) (*tls.Config, error)
 
 	jobs    chan *conn // to spare workers
@@ -88,6 +89,7 @@ func NewEngine(o Options) *Engine {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
+	e.streams.init()
 	empty := map[*member]*kept{}
 	e.kept.members.Store(&empty)
 	e.wheel = newWheel(e.kept.sweep, e.setStamp)

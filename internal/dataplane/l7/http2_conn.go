@@ -286,6 +286,7 @@ func (hc *http2Conn) wakeNext() {
 func (hc *http2Conn) started(st *stream) {
 	st.place = len(hc.running)
 	hc.running = append(hc.running, st)
+	hc.c.h.e.streams.running.Add(1)
 	hc.workers.Add(1)
 	if hc.buffer == nil && hc.core.Pending() == 0 {
 		hc.buffer = getBlock()
@@ -300,6 +301,7 @@ func (hc *http2Conn) finished(st *stream) {
 	hc.running[st.place].place = st.place
 	hc.running[last] = nil
 	hc.running = hc.running[:last]
+	hc.c.h.e.streams.running.Add(-1)
 	if st.queued {
 		for i, other := range hc.waiting {
 			if other == st {
@@ -326,8 +328,13 @@ func (hc *http2Conn) finished(st *stream) {
 
 // The events of the core. The lock is held.
 
-// New gives a stream for a request.
-func (hc *http2Conn) New() *h2.Stream { return &getStream().core }
+// New gives a stream for a request, unless there are too many.
+func (hc *http2Conn) New() *h2.Stream {
+	if hc.c.h.e.streams.refuses(len(hc.running)) {
+		return nil
+	}
+	return &getStream().core
+}
 
 // Head begins a request.
 func (hc *http2Conn) Head(s *h2.Stream, head []byte) {

@@ -157,16 +157,24 @@ func (c *Conn) request() error {
 		c.writeReset(b.id, http2.ErrCodeProtocol)
 		return c.chargeReset()
 	case len(c.table.ids) >= MaxStreams || len(c.table.ids)+c.zombies >= maxBusy || c.heads+len(b.text) > maxHeads:
-		c.remember(b.id)
-		c.writeReset(b.id, http2.ErrCodeRefusedStream)
-		return c.chargeReset()
+		return c.refuse(b.id)
 	}
 	s := c.ev.New()
+	if s == nil {
+		return c.refuse(b.id)
+	}
 	*s = Stream{Owner: s.Owner, id: b.id, sendWindow: c.sendFirst, recvWindow: streamWindow, length: b.length, recvEnd: b.end, head: len(b.text)}
 	c.heads += s.head
 	c.table.add(s)
 	c.ev.Head(s, b.text)
 	return nil
+}
+
+// refuse answers a request that may be sent again when others have ended.
+func (c *Conn) refuse(id uint32) error {
+	c.remember(id)
+	c.writeReset(id, http2.ErrCodeRefusedStream)
+	return c.chargeReset()
 }
 
 // response passes on a server's head.

@@ -12,7 +12,7 @@ import (
 
 // Events are told by Receive. What they are given is valid during the call.
 type Events interface {
-	// New gives a stream for a request.
+	// New gives a stream for a request; nil refuses it.
 	New() *Stream
 	// Head is a request's head, or the head of an answer, in the form of
 	// HTTP/1.1: a first line, lines with lower-case names, an empty line. What is
