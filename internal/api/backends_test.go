@@ -131,6 +131,8 @@ func TestAddAddresses(t *testing.T) {
 	w.add(lb, `[{"ServerId":"i-1","ServerIp":"10.0.0.2"},{"ServerId":"i-1","ServerIp":"10.0.0.1"}]`)
 	w.add(lb, `[{"ServerId":"eni-1","Type":"eni","ServerIp":"10.7.0.1"},{"ServerId":"eni-1","Type":"eni","ServerIp":"10.7.0.2"},{"ServerId":"eni-1","Type":"eni","ServerIp":"10.7.0.1"}]`)
 	w.add(lb, `[{"ServerId":"eci-1","Type":"eci","ServerIp":"10.7.0.3"}]`)
+	// The same two addresses in another notation.
+	w.add(lb, `[{"ServerId":"eci-1","Type":"eci","ServerIp":"::ffff:10.7.0.3"},{"ServerId":"i-1","ServerIp":"::ffff:10.0.0.2"}]`)
 	w.fails(slb.ErrServerNotRunning, "AddBackendServers", "LoadBalancerId", lb, "BackendServers", `[{"ServerId":"eni-s","Type":"eni","ServerIp":"10.0.0.8"}]`)
 	if got := w.group(lb); got != "i-1=100 eni-1=100 eni-1=100 eci-1=100" {
 		t.Error(got)

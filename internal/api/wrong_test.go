@@ -148,6 +148,10 @@ func wrongBackends() []wrong {
 	add(`[{"ServerId":"i-3","ServerIp":"10.66.0.1"}]`, slb.ErrServerNotRunning)
 	add(`[{"ServerId":"eni-1","Type":"eni"}]`, slb.ErrServerNotRunning)
 	add(`[{"ServerId":"i-x/y","Type":"eni","ServerIp":"10.66.0.1"}]`, slb.ErrServerNotRunning)
+	// No host has such an address, and a dial of 0.0.0.0 would end at the node itself.
+	for _, ip := range []string{"0.0.0.0", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1"} {
+		add(`[{"ServerId":"eni-1","Type":"eni","ServerIp":"`+ip+`"}]`, slb.ErrServerNotRunning)
+	}
 	add(`[{"ServerId":"i-v6"}]`, slb.ErrNetworkType)
 	return append(out, row("not in the group", slb.ErrServerNotFound, "SetBackendServers",
 		"LoadBalancerId", "LB", "BackendServers", `[{"ServerId":"i-1","Weight":1},{"ServerId":"i-3","Weight":1}]`))

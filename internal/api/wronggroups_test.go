@@ -43,6 +43,8 @@ func wrongGroups() []wrong {
 		want *slb.Error
 	}{
 		{`[{"ServerId":"i-none","Port":80}]`, slb.ErrServerNotRunning},
+		{`[{"ServerId":"eni-1","Type":"eni","ServerIp":"0.0.0.0","Port":80}]`, slb.ErrServerNotRunning},
+		{`[{"ServerId":"eni-1","Type":"eni","ServerIp":"255.255.255.255","Port":80}]`, slb.ErrServerNotRunning},
 		{`[{"ServerId":"i-3","Port":80},{"ServerId":"i-stop","Port":80}]`, slb.ErrServerNotRunning},
 		{`[{"ServerId":"i-3","Port":80,"ServerIp":"10.66.0.1"}]`, slb.ErrServerNotRunning},
 		{`[{"ServerId":"i-v6","Port":80}]`, slb.ErrNetworkType},

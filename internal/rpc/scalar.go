@@ -145,13 +145,14 @@ func textSetter(c checks) setter {
 	}
 }
 
-// setAddr takes no zone: an address of the API means the same on every host.
+// setAddr takes no zone: an address of the API means the same on every host. An
+// IPv4 address in IPv6 notation is the IPv4 address, however it was written.
 func setAddr(dst reflect.Value, text string) error {
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
 		return errMalformed
 	}
-	*dst.Addr().Interface().(*netip.Addr) = addr
+	*dst.Addr().Interface().(*netip.Addr) = addr.Unmap()
 	return nil
 }
 
