@@ -85,6 +85,7 @@ type setTCPListenerParams struct {
 	tcpSettings
 	DryRun            bool        `param:"DryRun"`
 	MasterSlaveSwitch *slb.Switch `param:"MasterSlaveServerGroup"`
+	PortRange         []portRange `param:"PortRange.N"`
 	SynProxy          *string     `param:"SynProxy" enum:"enable|disable"`
 	VServerSwitch     *slb.Switch `param:"VServerGroup"`
 }
@@ -92,6 +93,9 @@ type setTCPListenerParams struct {
 // setTCPListener changes what is given and nothing else. Settings of HTTP
 // listeners that a client sends along are passed over.
 func (s *Server) setTCPListener(ctx context.Context, p *setTCPListenerParams) (*rpc.Empty, error) {
+	if len(p.PortRange) > 0 {
+		return nil, slb.ErrUnsupported
+	}
 	return &rpc.Empty{}, s.setListener(ctx, &p.listenerParams, slb.TCP, p.DryRun, func(l *slb.Listener) error {
 		g := groupChange{p.VServerSwitch, p.VServerGroup, p.MasterSlaveSwitch, p.MasterSlaveGroup}
 		if err := g.apply(l); err != nil {

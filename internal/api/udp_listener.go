@@ -108,12 +108,16 @@ type setUDPListenerParams struct {
 	DryRun             bool        `param:"DryRun"`
 	HealthyThreshold   *int        `param:"HealthyThreshold" range:"1..10"`
 	MasterSlaveSwitch  *slb.Switch `param:"MasterSlaveServerGroup"`
+	PortRange          []portRange `param:"PortRange.N"`
 	UnhealthyThreshold *int        `param:"UnhealthyThreshold" range:"1..10"`
 	VServerSwitch      *slb.Switch `param:"VServerGroup"`
 }
 
 // setUDPListener changes what is given and nothing else.
 func (s *Server) setUDPListener(ctx context.Context, p *setUDPListenerParams) (*rpc.Empty, error) {
+	if len(p.PortRange) > 0 {
+		return nil, slb.ErrUnsupported
+	}
 	return &rpc.Empty{}, s.setListener(ctx, &p.listenerParams, slb.UDP, p.DryRun, func(l *slb.Listener) error {
 		g := groupChange{p.VServerSwitch, p.VServerGroup, p.MasterSlaveSwitch, p.MasterSlaveGroup}
 		if err := g.apply(l); err != nil {

@@ -139,6 +139,8 @@ func wrongListeners() []wrong {
 		wrong{"sticky without cookie", "CreateLoadBalancerHTTPListener", http("StickySession", "on", "StickySessionType", "server"), missingError("Cookie")},
 		wrong{"redirect to itself", "CreateLoadBalancerHTTPListener", http("ListenerForward", "on", "ForwardPort", "81"), invalidError("ForwardPort")},
 		wrong{"forward code", "CreateLoadBalancerHTTPListener", http("ListenerForward", "on", "ForwardCode", "200"), invalidError("ForwardCode")},
+		row("port range", slb.ErrUnsupported, "SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", "LB", "ListenerPort", "9000", "PortRange.1.StartPort", "1"),
+		row("port range", slb.ErrUnsupported, "SetLoadBalancerUDPListenerAttribute", "LoadBalancerId", "LB", "ListenerPort", "53", "PortRange.1.EndPort", "9"),
 		row("group on without id", missingError("VServerGroupId"), "SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", "LB", "ListenerPort", "9000", "VServerGroup", "on"),
 		row("both groups on", slb.ErrGroupMismatch, "SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", "LB", "ListenerPort", "9000", "VServerGroup", "on", "MasterSlaveServerGroup", "on"),
 		row("to a hash", invalidError("Scheduler"), "SetLoadBalancerTCPListenerAttribute", "LoadBalancerId", "LB", "ListenerPort", "9000", "Scheduler", "sch"),
