@@ -190,6 +190,39 @@ func http2SlowBodies(t *testing.T, p *proxy) {
 	}
 }
 
+// TestHTTP2SlowCall: in a gRPC call messages come when there is something to say,
+// and its server may say nothing before the last.
+func TestHTTP2SlowCall(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	server := newHearer(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	})
+	p := hasty(func(w *waits) { w.slow = 300 * time.Millisecond }, func() *proxy {
+		return newHTTP2Proxy(t, spec.HTTPOptions{RequestTimeout: patience, ServersHTTP2: true}, server.target)
+	})
+	r := p.dialHTTP2()
+	r.ask(1, false, "POST", "a", "/")
+	r.ask(3, false, "POST", "a", "/", "content-type", "application/grpc+proto")
+	last, said := time.Time{}, 0
+	r.watch("the answer to what is no call", func(w *watched) bool {
+		if time.Since(last) > 15*time.Millisecond && !w.ended[1] {
+			last = time.Now()
+			r.fr.WriteData(1, false, []byte{'x'})
+			r.fr.WriteData(3, false, []byte{'x'})
+			said++
+		}
+		return w.ended[1]
+	})
+	r.fr.WriteData(3, true, nil)
+	r.watchEnds(3)
+	if w := &r.seen; w.value(1, ":status") != "408" || w.value(3, ":status") != "200" || w.text[3] != fmt.Sprint(said) {
+		t.Errorf("heads %v, reset %v, bodies %v", w.heads, w.reset, w.text)
+	}
+}
+
 // TestHTTP2SlowRead: a client that opens its windows by the byte loses the
 // request, by a reset and never by a clean end.
 func TestHTTP2SlowRead(t *testing.T) {

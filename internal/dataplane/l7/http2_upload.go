@@ -35,9 +35,8 @@ func (p *portion) sent() bool { return len(p.head)+p.data+len(p.tail) == 0 }
 // newStreamUpload is newUpload for a stream, whose body has no framing of its
 // own.
 func newStreamUpload(st *stream) *upload {
-	req := &st.w.req
-	up := &upload{c: &st.conn, st: st, expects: req.Expect100, raw: st.h.snap.Load().toHTTP2(), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{}), stop: make(chan struct{})}
-	up.trySendFn = up.trySend
+	up := uploadOf(&st.conn)
+	up.st, up.trySendFn = st, up.trySend
 	return up
 }
 

@@ -29,6 +29,7 @@ type upload struct {
 	ended bool   // the end of the body was framed, not necessarily sent
 
 	raw     bool          // the server gets the body without framing, by HTTP/2
+	calls   bool          // it consists of the messages of a call
 	st      *stream       // the client's side, of HTTP/2; nil: the connection itself
 	stop    chan struct{} // closed to have it end, with st
 	portion portion       // that is being sent, with st
@@ -59,10 +60,26 @@ const (
 	uploadStopped
 )
 
+// uploadOf is the upload of the request that c is about, still without any of it.
+func uploadOf(c *conn) *upload {
+	req := &c.w.req
+	return &upload{
+		c: c, expects: req.Expect100, chunks: req.Body == h1.Chunks, left: req.BodyLength,
+		raw: c.h.snap.Load().toHTTP2(), calls: isGRPC(req, c.w.in),
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// isGRPC tells whether a request is a call of gRPC.
+func isGRPC(req *h1.Request, in []byte) bool {
+	const grpc = "application/grpc"
+	f := req.Find(h1.ContentType)
+	return f != nil && len(f.Text(in)) >= len(grpc) && h1.IsNamed(f.Text(in)[:len(grpc)], grpc)
+}
+
 // newUpload frames the part of the body that is in the buffer.
 func newUpload(c *conn) *upload {
-	req := &c.w.req
-	up := &upload{c: c, expects: req.Expect100, raw: c.h.snap.Load().toHTTP2(), stop: make(chan struct{}), chunks: req.Body == h1.Chunks, left: req.BodyLength, done: make(chan struct{})}
+	req, up := &c.w.req, uploadOf(c)
 	have := c.w.in[req.Len():]
 	if !up.chunks {
 		up.first = have
@@ -248,10 +265,10 @@ func (up *upload) settled(err error) bool {
 }
 
 // keepsPace reports whether the client is quick enough, after n bytes for which
-// it was waited. Where the two sides talk with each other it may be messages,
-// which come when there is something to say.
+// it was waited. Where the two sides talk with each other, and in a call to a
+// server of HTTP/2, it may be messages, which come when there is something to say.
 func (up *upload) keepsPace(waited int64, n int) bool {
-	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.talks.Load()
+	return up.pace.keeps(waited, int64(n), up.c.h.e.wheel.waits.slow) || up.ended || up.raw && up.calls || up.talks.Load()
 }
 
 // tooSlow is the state when nothing has come in time: it is the server's fault if
