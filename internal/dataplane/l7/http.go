@@ -215,10 +215,11 @@ func (h *HTTP) forget(c *conn) {
 // progress are finished; those left when ctx ends are cut off, and ctx's error
 // is returned.
 func (h *HTTP) Close(ctx context.Context) error {
+	// First, so that a client that is told to go elsewhere does not come back here.
+	h.stopAccepting()
 	if h.closing.Swap(true) {
 		return nil
 	}
-	h.stopAccepting()
 	h.eachPort((*loopPort).interruptIdle)
 	h.each((*conn).interruptIdle)
 	done := make(chan struct{})
