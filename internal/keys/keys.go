@@ -65,7 +65,7 @@ func (k *Keys) Secret(_ context.Context, id string) (secret string, enabled bool
 			return o.secret, record.Enabled, nil
 		}
 	}
-	plain, err := k.seal.Open(record.SealedSecret, sealContext(id))
+	plain, err := open(k.seal, record)
 	if err != nil {
 		return "", false, fmt.Errorf("secret of access key %s: %w", id, err)
 	}
@@ -141,6 +141,16 @@ func (k *Keys) change(ctx context.Context, id string, fn func(*store.Tx, *slb.Ac
 		return nil
 	})
 	return err
+}
+
+// Check tells whether the secret of a key can be had with a sealer.
+func Check(seal *store.Sealer, record *slb.AccessKey) error {
+	_, err := open(seal, record)
+	return err
+}
+
+func open(seal *store.Sealer, record *slb.AccessKey) ([]byte, error) {
+	return seal.Open(record.SealedSecret, sealContext(record.ID))
 }
 
 // sealContext binds a sealed secret to its key, so that whoever can write to

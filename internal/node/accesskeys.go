@@ -13,6 +13,9 @@ import (
 // openKeys opens the access keys and settles the node's credentials: the pair
 // of an earlier start, or a new one when the store has no key at all.
 func (n *Node) openKeys(ctx context.Context) error {
+	if err := n.checkSealer(); err != nil {
+		return err
+	}
 	n.keys = keys.New(n.store, n.sealer)
 	stored, err := ReadCredentials(n.data.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
