@@ -59,19 +59,44 @@ func Open(ctx context.Context, cfg Config) (*KV, error) {
 
 func (n *node) start(ctx context.Context) error {
 	var err error
-	if n.etcd, err = embed.StartEtcd(n.embedConfig()); err != nil {
+	if n.etcd, err = startEtcd(n.embedConfig()); err != nil {
 		return err
 	}
-	select {
-	case <-n.etcd.Server.ReadyNotify():
-		return nil
-	case err := <-n.etcd.Err():
+	slow := time.NewTimer(slowStart)
+	defer slow.Stop()
+	for {
+		select {
+		case <-n.etcd.Server.ReadyNotify():
+			return nil
+		case err = <-n.etcd.Err():
+		case <-n.etcd.Server.StopNotify():
+			err = errors.New("etcd stopped while it started")
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-slow.C:
+			n.cfg.Logger.Warn("the store has not started yet: its disk is slow, or its write-ahead log is damaged",
+				"dir", n.cfg.Dir, "after", slowStart.String())
+			continue
+		}
+		// Close alone waits for the server to become ready, which it may never do.
+		n.etcd.Server.Stop()
 		return err
-	case <-n.etcd.Server.StopNotify():
-		return errors.New("etcd stopped while it started")
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
+}
+
+// slowStart is when a start that goes on is worth a word.
+const slowStart = 10 * time.Second
+
+// startEtcd starts etcd. Where files are missing or empty, etcd panics; that
+// becomes an error, since whoever can put the files back should not have to read
+// a stack for it.
+func startEtcd(cfg *embed.Config) (e *embed.Etcd, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, err = nil, fmt.Errorf("the files of the store are damaged or incomplete, put back a copy of the whole directory: etcd: %v", r)
+		}
+	}()
+	return embed.StartEtcd(cfg)
 }
 
 func (n *node) embedConfig() *embed.Config {
