@@ -26,6 +26,7 @@ type comparer struct {
 	stuck  *time.Timer // while a list waits for the watch
 	listed chan listing
 	busy   bool     // between start and the end of check
+	since  int64    // the State's revision at start
 	list   *listing // what has been listed, until the State is as new
 	// deleted is the deletions seen since start: a key listed but absent from the
 	// State may have been deleted after the list was made.
@@ -69,7 +70,7 @@ func (c *comparer) deadline() <-chan time.Time {
 
 // start lists in a goroutine of its own.
 func (c *comparer) start(ctx context.Context) {
-	c.busy, c.deleted = true, make(map[string]int64)
+	c.busy, c.since, c.deleted = true, c.store.snap.Load().Revision, make(map[string]int64)
 	c.running = make(chan struct{})
 	go func(ended chan struct{}) {
 		defer close(ended)
@@ -103,13 +104,17 @@ func (c *comparer) note(b kv.Batch) {
 	}
 }
 
-func (c *comparer) got(l listing) {
+func (c *comparer) got(l listing) error {
 	if l.err != nil {
 		c.store.log.Warn("cannot list the store to compare", "err", l.err)
 		c.finish()
-		return
+		return nil
+	}
+	if l.revision < c.since {
+		return errBack
 	}
 	c.list, c.stuck = &l, time.NewTimer(stuckTime)
+	return nil
 }
 
 func (c *comparer) finish() {

@@ -19,6 +19,11 @@ const (
 // errMissed restarts the watch after a comparison has found a difference.
 var errMissed = errors.New("the watch has missed a change")
 
+// errBack restarts the watch where the KV is behind the State: it was replaced by
+// an older copy or an empty one. A watch from a revision that is yet to come stays
+// silent until then.
+var errBack = errors.New("the store is older than what was read from it")
+
 // follow keeps the State up to date until ctx ends. Whatever ends a watch,
 // everything is listed again and compared, so that no doubt remains.
 func (s *Store) follow(ctx context.Context) {
@@ -65,6 +70,7 @@ func (s *Store) relist(ctx context.Context) error {
 		s.log.Error("the store's revision went back", "from", before.Revision, "to", revision)
 		snap, _ := (&snapshot{}).replaced(pairs, revision)
 		s.logBad(before, snap)
+		s.committed.Store(revision)
 		s.publish(snap, nil, true)
 		return nil
 	}
@@ -103,7 +109,11 @@ func (s *Store) watch(ctx context.Context) error {
 		case <-c.due():
 			c.start(ctx)
 		case l := <-c.listed:
-			c.got(l)
+			if err := c.got(l); err != nil {
+				return err
+			}
+		case <-s.doubt:
+			return errBack
 		case <-c.deadline():
 			return errStuck
 		}

@@ -46,6 +46,8 @@ type Store struct {
 	// committed is the newest revision that this process has committed.
 	committed atomic.Int64
 	stats     counters
+	// doubt tells the follower that the KV's revision seems to have gone back.
+	doubt chan struct{}
 
 	stop func()        // ends the follower
 	done chan struct{} // closed when the follower has ended
@@ -53,6 +55,7 @@ type Store struct {
 	mu      sync.Mutex
 	closed  bool
 	waiters []waiter
+	back    chan struct{} // closed, and made anew, when the State has gone back
 	subs    map[*Subscription]struct{}
 }
 
@@ -82,7 +85,9 @@ func New(ctx context.Context, k kv.KV, opts Options) (*Store, error) {
 		log:             opts.Logger,
 		compareInterval: opts.CompareInterval,
 		lane:            semaphore.NewWeighted(laneWidth),
+		doubt:           make(chan struct{}, 1),
 		done:            make(chan struct{}),
+		back:            make(chan struct{}),
 		subs:            make(map[*Subscription]struct{}),
 	}
 	if s.log == nil {
@@ -168,6 +173,29 @@ func (s *Store) Wait(ctx context.Context, revision int64) error {
 	}
 }
 
+// waitBack returns when the State has gone back behind a revision that the KV does
+// not know any more.
+func (s *Store) waitBack(ctx context.Context, revision int64) error {
+	s.mu.Lock()
+	back := s.back
+	s.mu.Unlock()
+	if s.snap.Load().Revision < revision {
+		return nil
+	}
+	select {
+	case s.doubt <- struct{}{}:
+	default: // it has been told
+	}
+	select {
+	case <-back:
+		return nil
+	case <-s.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // publish makes snap the State and tells everyone who waits; all: anything may
 // have changed.
 func (s *Store) publish(snap *snapshot, changes []Change, all bool) {
@@ -176,6 +204,10 @@ func (s *Store) publish(snap *snapshot, changes []Change, all bool) {
 	defer s.mu.Unlock()
 	for sub := range s.subs {
 		sub.add(&snap.State, changes, all)
+	}
+	if all {
+		close(s.back)
+		s.back = make(chan struct{})
 	}
 	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
 		if w.revision > snap.Revision {

@@ -96,6 +96,17 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error, alone bool) 
 		return tx.snap.Revision, nil
 	}
 	revision, err := s.kv.Commit(ctx, t)
+	at := revision
+	if conflict, ok := errors.AsType[*kv.ConflictError](err); ok {
+		at = conflict.Revision + 1
+	} else if err != nil {
+		return 0, err
+	}
+	if at <= tx.snap.Revision { // it must be newer than what was read
+		if err := s.waitBack(ctx, tx.snap.Revision); err != nil {
+			return 0, err
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
