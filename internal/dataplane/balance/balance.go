@@ -72,6 +72,15 @@ func New(s spec.Scheduler, weights []int, ids []string, load func(i int) int64) 
 	return build(set{weights, ids, load})
 }
 
+// Apart gives a picker like p that takes no turns away from it: its picks do not
+// change what p picks next. A picker that knows no turns is given as it is.
+func Apart(p Picker) Picker {
+	if p, ok := p.(interface{ apart() Picker }); ok {
+		return p.apart()
+	}
+	return p
+}
+
 // only answers the same index always: the single target, or -1 without any. It
 // spares the shared cursor in the common small cases.
 type only int

@@ -15,3 +15,5 @@ func newRR(n int) *rr {
 
 // Pick returns the next target.
 func (p *rr) Pick(uint64) int { return p.cursor.next(p.n) }
+
+func (p *rr) apart() Picker { return newRR(p.n) }

@@ -43,6 +43,13 @@ func newWRR(weights []int) *wrr {
 // Pick returns the next target of the sequence.
 func (p *wrr) Pick(uint64) int { return int(p.sequence[p.cursor.next(len(p.sequence))]) }
 
+// apart walks the same sequence with a cursor of its own.
+func (p *wrr) apart() Picker {
+	other := &wrr{sequence: p.sequence}
+	other.cursor.start()
+	return other
+}
+
 // smooth returns the order of smooth weighted round robin: each turn every
 // target gains its weight, the one with most credit is taken and pays the sum
 // of all.

@@ -16,6 +16,7 @@ type snapshot struct {
 	members   []*Member // the usable ones
 	weights   []int     // of members
 	picker    balance.Picker
+	second    balance.Picker // for second choices
 }
 
 // rebuildLocked swaps in a snapshot of the members as they are now. The picker
@@ -36,7 +37,7 @@ func (p *Pool) rebuildLocked(stopped bool) {
 	last := p.now.Load()
 	if last != nil && last.scheduler == next.scheduler &&
 		slices.Equal(last.members, next.members) && slices.Equal(last.weights, next.weights) {
-		next.picker = last.picker
+		next.picker, next.second = last.picker, last.second
 	} else {
 		ids := make([]string, len(next.members))
 		for i, m := range next.members {
@@ -44,6 +45,7 @@ func (p *Pool) rebuildLocked(stopped bool) {
 		}
 		members := next.members
 		next.picker = balance.New(next.scheduler, next.weights, ids, func(i int) int64 { return members[i].Active() })
+		next.second = balance.Apart(next.picker)
 	}
 	p.now.Store(next)
 	if stopped {
@@ -78,9 +80,9 @@ func (p *Pool) Pick(key uint64) *Member {
 	return nil
 }
 
-// rePicks is how often PickOther asks a hashing scheduler before it takes the
-// next best: enough that the traffic of one dead member is shared by all others.
-const rePicks = 4
+// rePicks is how often PickOther asks a scheduler before it takes the next best:
+// enough that the traffic of one dead member is shared by all others.
+const rePicks = 16
 
 // PickOther returns a usable member that is not among tried, or nil when all
 // were. It serves traffic whose first choice could not be reached: under a
@@ -95,7 +97,7 @@ func (p *Pool) PickOther(key uint64, tried []*Member) *Member {
 	case s.scheduler == spec.WLC:
 		return s.leastLoaded(tried)
 	}
-	return s.drawn(tried)
+	return s.inTurn(tried)
 }
 
 // otherByKey hashes on.
@@ -106,34 +108,30 @@ func (s *snapshot) otherByKey(key uint64, tried []*Member) *Member {
 			return m
 		}
 	}
+	return s.next(key, tried)
+}
+
+// inTurn goes by the weights as first choices do, in turns of its own: if a second
+// choice moved the round robin on, then of two members of which one is dead every
+// request would try the dead one first, not every other.
+func (s *snapshot) inTurn(tried []*Member) *Member {
+	for range rePicks {
+		if m := s.members[s.second.Pick(0)]; !slices.Contains(tried, m) {
+			return m
+		}
+	}
+	return s.next(rand.Uint64(), tried)
+}
+
+// next gives the first member from a place on that has not been tried.
+func (s *snapshot) next(from uint64, tried []*Member) *Member {
 	n := uint64(len(s.members))
 	for i := range n {
-		if m := s.members[(key%n+i)%n]; !slices.Contains(tried, m) {
+		if m := s.members[(from%n+i)%n]; !slices.Contains(tried, m) {
 			return m
 		}
 	}
 	return nil
-}
-
-// drawn chooses by lot, with chances as the weights are. It takes nobody's turn:
-// if a second choice moved the round robin on, then of two members of which one
-// is dead every request would try the dead one first, not every other.
-func (s *snapshot) drawn(tried []*Member) *Member {
-	var chosen *Member
-	total := 0
-	for i, m := range s.members {
-		if slices.Contains(tried, m) {
-			continue
-		}
-		weight := s.weights[i]
-		if s.scheduler == spec.RR {
-			weight = 1
-		}
-		if total += weight; rand.IntN(total) < weight {
-			chosen = m
-		}
-	}
-	return chosen
 }
 
 // leastLoaded chooses the member with the fewest connections for its weight, by
