@@ -179,7 +179,7 @@ func (l *Log) append(s *shard, line func([]byte, *Stamp) []byte) bool {
 	if grown := cap(b.text) - had; grown > 0 {
 		l.w.inUse.Add(int64(grown))
 	}
-	if len(b.text) >= b.enough {
+	if b.full() {
 		s.busy = true
 		l.w.full <- batch{l.path, b} // there is room for every buffer that there may be
 		s.buf = nil

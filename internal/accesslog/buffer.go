@@ -10,15 +10,15 @@ const (
 
 // buffer gathers lines.
 type buffer struct {
-	text   []byte
-	lines  int
-	enough int // bytes, with which it is written
+	text  []byte
+	lines int
 }
 
-// newBuffer makes a buffer, of which a fifth is room for the line that fills it.
-func newBuffer(size int) *buffer {
-	return &buffer{text: make([]byte, 0, size), enough: size - size/5}
-}
+func newBuffer(size int) *buffer { return &buffer{text: make([]byte, 0, size)} }
+
+// full tells whether it is to be written: a fifth is room for the line that fills
+// it.
+func (b *buffer) full() bool { return len(b.text) >= cap(b.text)-cap(b.text)/5 }
 
 // take gives an empty buffer, or nil if there are too many.
 func (w *Writer) take(large bool) *buffer {
