@@ -36,18 +36,18 @@ func (p *Pool) Standings() []Standing {
 func (p *Pool) Well(id string, addr netip.AddrPort) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, m := range p.members {
-		if m.id == id && m.addr == addr {
-			return m.well()
-		}
-	}
-	return false
+	m := p.memberLocked(id, addr)
+	return m != nil && m.well()
 }
 
 // Member finds the member that a target has become; nil: there is none.
 func (p *Pool) Member(id string, addr netip.AddrPort) *Member {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.memberLocked(id, addr)
+}
+
+func (p *Pool) memberLocked(id string, addr netip.AddrPort) *Member {
 	for _, m := range p.members {
 		if m.id == id && m.addr == addr {
 			return m
