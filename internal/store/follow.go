@@ -63,6 +63,7 @@ func (s *Store) relist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer s.tellRelisted()
 	before := s.snap.Load()
 	if revision < before.Revision {
 		// Only a database that was put back to an older copy does this. The State

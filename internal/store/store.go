@@ -52,11 +52,11 @@ type Store struct {
 	stop func()        // ends the follower
 	done chan struct{} // closed when the follower has ended
 
-	mu      sync.Mutex
-	closed  bool
-	waiters []waiter
-	back    chan struct{} // closed, and made anew, when the State has gone back
-	subs    map[*Subscription]struct{}
+	mu       sync.Mutex
+	closed   bool
+	waiters  []waiter
+	relisted chan struct{} // closed, and made anew, when everything was read again
+	subs     map[*Subscription]struct{}
 }
 
 // snapshot is a State together with what could not be read into it.
@@ -87,7 +87,7 @@ func New(ctx context.Context, k kv.KV, opts Options) (*Store, error) {
 		lane:            semaphore.NewWeighted(laneWidth),
 		doubt:           make(chan struct{}, 1),
 		done:            make(chan struct{}),
-		back:            make(chan struct{}),
+		relisted:        make(chan struct{}),
 		subs:            make(map[*Subscription]struct{}),
 	}
 	if s.log == nil {
@@ -173,11 +173,11 @@ func (s *Store) Wait(ctx context.Context, revision int64) error {
 	}
 }
 
-// waitBack returns when the State has gone back behind a revision that the KV does
-// not know any more.
-func (s *Store) waitBack(ctx context.Context, revision int64) error {
+// waitRelist has everything read again, and returns when that has been done. The KV
+// has shown that it does not know the revision any more.
+func (s *Store) waitRelist(ctx context.Context, revision int64) error {
 	s.mu.Lock()
-	back := s.back
+	relisted := s.relisted
 	s.mu.Unlock()
 	if s.snap.Load().Revision < revision {
 		return nil
@@ -187,13 +187,21 @@ func (s *Store) waitBack(ctx context.Context, revision int64) error {
 	default: // it has been told
 	}
 	select {
-	case <-back:
+	case <-relisted:
 		return nil
 	case <-s.done:
 		return ErrClosed
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// tellRelisted tells who waits that everything was read again.
+func (s *Store) tellRelisted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.relisted)
+	s.relisted = make(chan struct{})
 }
 
 // publish makes snap the State and tells everyone who waits; all: anything may
@@ -204,10 +212,6 @@ func (s *Store) publish(snap *snapshot, changes []Change, all bool) {
 	defer s.mu.Unlock()
 	for sub := range s.subs {
 		sub.add(&snap.State, changes, all)
-	}
-	if all {
-		close(s.back)
-		s.back = make(chan struct{})
 	}
 	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
 		if w.revision > snap.Revision {

@@ -103,7 +103,7 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error, alone bool) 
 		return 0, err
 	}
 	if at <= tx.snap.Revision { // it must be newer than what was read
-		if err := s.waitBack(ctx, tx.snap.Revision); err != nil {
+		if err := s.waitRelist(ctx, tx.snap.Revision); err != nil {
 			return 0, err
 		}
 	}
