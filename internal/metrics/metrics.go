@@ -41,7 +41,7 @@ const (
 	labelProtocol = "protocol" // tcp, udp, http, https
 	labelPort     = "port"     // of the listener
 	labelClass    = "class"    // of an answer: 1xx to 5xx, other
-	labelReason   = "reason"   // head, body, read
+	labelReason   = "reason"   // of slow_clients: head, body, read; of refused_requests: streams, heads, memory
 	labelPool     = "pool"
 	labelServer   = "server"
 	labelAddress  = "address" // ip:port of the server
@@ -90,6 +90,8 @@ var frontends = []series{
 	frontendSeries("dropped_sent_bytes_total", "Bytes to clients that were dropped (DropTrafficTX).", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.DropBytesOut }),
 	frontendSeries("evicted_flows_total", "Flows that were ended before their time to make room for others.", prometheus.CounterValue, udp, func(f *spec.FrontendFacts) uint64 { return f.EvictedFlows }),
 	frontendSeries("tls_handshake_failures_total", "Clients with whom no agreement on TLS was reached.", prometheus.CounterValue, https, func(f *spec.FrontendFacts) uint64 { return f.HandshakeFailures }),
+	frontendSeries("refused_tls_handshakes_total", "Those of the failed handshakes that were ended because unfinished ones held as much memory as they may in all.", prometheus.CounterValue, https, func(f *spec.FrontendFacts) uint64 { return f.RefusedHandshakes }),
+	frontendSeries("http2_floods_total", "HTTP/2 connections ended because of floods of frames, requests given up by the hundred, heads beyond all measure, or answers that are not read.", prometheus.CounterValue, https, func(f *spec.FrontendFacts) uint64 { return f.Floods }),
 	frontendSeries("source_fallbacks_total", "Connections to servers, and flows, that have the node's address although transparent mode is in force, as the client's was taken.", prometheus.CounterValue, 4, func(f *spec.FrontendFacts) uint64 { return f.SourceFallbacks }),
 	frontendSeries("requests_total", "Requests received (Qps).", prometheus.CounterValue, 7, func(f *spec.FrontendFacts) uint64 { return f.Requests }),
 }
@@ -99,6 +101,8 @@ var (
 	descUpstream  = prometheus.NewDesc("openslb_frontend_upstream_errors_total", "Answers of servers of class 4xx and 5xx (UpstreamCode4xx, UpstreamCode5xx).", append(frontendLabels[:3:3], labelClass), nil)
 
 	descSlow = prometheus.NewDesc("openslb_frontend_slow_clients_total", "Clients given up because they were too slow: with a request's head, with its body, or to read an answer.", append(frontendLabels[:3:3], labelReason), nil)
+
+	descRefused = prometheus.NewDesc("openslb_frontend_refused_requests_total", "HTTP/2 requests refused with REFUSED_STREAM: beyond the streams of a connection, beyond what its heads may take, or beyond what the memory has for all connections.", append(frontendLabels[:3:3], labelReason), nil)
 
 	descResponseTime = prometheus.NewDesc("slb_rt_seconds", "Time from a request to the last byte of its answer, of answers that clients got whole (Rt).", frontendLabels, nil)
 	descUpstreamTime = prometheus.NewDesc("slb_upstream_rt_seconds", "Time from a request to the last byte of the server's answer (UpstreamRt).", frontendLabels, nil)
@@ -132,7 +136,7 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, s := range frontends {
 		out <- s.desc
 	}
-	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descSlow, descResponseTime, descUpstreamTime, descActive, descTotal, descHealth, descPoolCount,
+	for _, d := range []*prometheus.Desc{descResponses, descUpstream, descSlow, descRefused, descResponseTime, descUpstreamTime, descActive, descTotal, descHealth, descPoolCount,
 		descLoops, descDescriptors, descLimit, descShortages} {
 		out <- d
 	}
@@ -187,6 +191,11 @@ func collectFrontend(out chan<- prometheus.Metric, f *spec.FrontendFacts) {
 	count(descSlow, "head", f.SlowHeads)
 	count(descSlow, "body", f.SlowBodies)
 	count(descSlow, "read", f.SlowReads)
+	if f.ID.Protocol == spec.HTTPS {
+		count(descRefused, "streams", f.RefusedStreams)
+		count(descRefused, "heads", f.RefusedHeads)
+		count(descRefused, "memory", f.RefusedMemory)
+	}
 	out <- histogram(descResponseTime, &f.ResponseTimes, labels)
 	out <- histogram(descUpstreamTime, &f.UpstreamTimes, labels)
 }

@@ -246,14 +246,33 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// Only HTTPS listeners have handshakes.
-func TestHandshakeFailures(t *testing.T) {
+// Only HTTPS listeners have handshakes and HTTP/2.
+func TestSecure(t *testing.T) {
 	all := scrape(t, facts{frontends: []spec.FrontendFacts{
-		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTPS, Port: 443}, HandshakeFailures: 7},
-		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80}},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTPS, Port: 443}, HandshakeFailures: 7, RefusedHandshakes: 6, RefusedStreams: 5, RefusedHeads: 4, RefusedMemory: 3, Floods: 2},
+		{ID: spec.FrontendID{Instance: "lb-1", Protocol: spec.HTTP, Port: 80}, RefusedStreams: 1},
 	}})
-	if n := strings.Count(all, "openslb_frontend_tls_handshake_failures_total{"); n != 1 || !strings.Contains(all, `protocol="https"} 7`) {
-		t.Errorf("%d series of handshakes in\n%s", n, all)
+	for name, want := range map[string]string{
+		"tls_handshake_failures_total":      `} 7`,
+		"refused_tls_handshakes_total":      `} 6`,
+		"refused_requests_total_of_streams": `reason="streams"} 5`,
+		"refused_requests_total_of_heads":   `reason="heads"} 4`,
+		"refused_requests_total_of_memory":  `reason="memory"} 3`,
+		"http2_floods_total":                `} 2`,
+	} {
+		name, of, _ := strings.Cut(name, "_of_")
+		n := 0
+		for line := range strings.Lines(all) {
+			if strings.HasPrefix(line, "openslb_frontend_"+name+"{") && strings.Contains(line, `reason="`+of) == (of != "") {
+				n++
+				if !strings.HasSuffix(line, want+"\n") {
+					t.Errorf("%s", line)
+				}
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d series of %s %s in\n%s", n, name, of, all)
+		}
 	}
 }
 

@@ -21,10 +21,14 @@ type counters struct {
 	upstream4, upstream5 atomic.Uint64
 	response, upstream   times
 	handshakeFailures    atomic.Uint64
+	refusedHandshakes    atomic.Uint64 // those of them that would have held too much
 	// Clients that were too slow with a head, with a body, or to take an answer.
 	slowHeads, slowBodies, slowReads atomic.Uint64
+	// Requests of HTTP/2 that were too many, for their connection or in all, and
+	// connections ended for what their clients did beyond all measure.
+	refusedStreams, refusedHeads, refusedMemory, floods atomic.Uint64
 
-	_ [8]byte
+	_ [32]byte
 }
 
 // times is how long something took, all together and how often.
@@ -88,9 +92,14 @@ func sum(shards *[counterShards]counters, f *spec.FrontendFacts) {
 		c.response.sum(&f.ResponseTimes)
 		c.upstream.sum(&f.UpstreamTimes)
 		f.HandshakeFailures += c.handshakeFailures.Load()
+		f.RefusedHandshakes += c.refusedHandshakes.Load()
 		f.SlowHeads += c.slowHeads.Load()
 		f.SlowBodies += c.slowBodies.Load()
 		f.SlowReads += c.slowReads.Load()
+		f.RefusedStreams += c.refusedStreams.Load()
+		f.RefusedHeads += c.refusedHeads.Load()
+		f.RefusedMemory += c.refusedMemory.Load()
+		f.Floods += c.floods.Load()
 	}
 	f.ActiveConnections = f.NewConnections - closed
 }

@@ -43,8 +43,8 @@
 // connection's goroutine; from then on crypto/tls reads from the descriptor
 // without waiting, so that a secure connection is read inside the visit to the
 // poller like a plain one, and all records of one write leave together. How
-// many handshakes compute at the same time is bounded, how many wait for their
-// clients is not.
+// many handshakes compute at the same time is bounded; how many wait for their
+// clients is not, yet what they hold together is, see handshakeBudget.
 //
 // # HTTP/2
 //

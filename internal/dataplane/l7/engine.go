@@ -58,7 +58,9 @@ type Engine struct {
 	stamp atomic.Pointer[[]byte]
 	seq   atomic.Uint32 // spreads connections over shards
 	// handshakes bounds those that compute.
-	handshakes  *turnstile
+	handshakes *turnstile
+	// unfinished bounds what those hold that are not done.
+	unfinished  handshakeBudget
 	compressors *compressors
 	streams     streamBudget
 	newTLS      func(spec.Frontend) (*tls.Config, error)
@@ -90,6 +92,7 @@ func NewEngine(o Options) *Engine {
 		e.log = slog.Default()
 	}
 	e.streams.init()
+	e.unfinished.init()
 	empty := map[*member]*kept{}
 	e.kept.members.Store(&empty)
 	e.wheel = newWheel(e.kept.sweep, e.setStamp)

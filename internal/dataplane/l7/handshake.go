@@ -25,7 +25,7 @@ func (c *conn) handshake(config *tls.Config) bool {
 	if !c.rtimer.armIdle(c.wheel.waits.handshake) || c.h.closing.Load() {
 		return false
 	}
-	err := c.secureServer(config, c.h.e.handshakes)
+	err := c.secureServer(config, c.h.e)
 	if err == nil {
 		return true
 	}
@@ -35,6 +35,8 @@ func (c *conn) handshake(config *tls.Config) bool {
 	case errors.As(err, &header) && header.Conn != nil && beginsHTTP(header.RecordHeader[:]):
 		c.w, c.refusal = getWork(), errPlain
 		c.refuse()
+	case errors.Is(err, errHandshakeRefused):
+		c.count.refusedHandshakes.Add(1)
 	case isTimeout(err) || errors.Is(err, io.EOF):
 	default:
 		c.linger = true // the client should read why

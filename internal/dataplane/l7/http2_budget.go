@@ -4,6 +4,9 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // streamBudget counts the requests under way on all HTTP/2 connections of an engine, for
@@ -13,6 +16,7 @@ import (
 // little are served whatever others do.
 type streamBudget struct {
 	running, most atomic.Int64
+	silent        atomic.Int64 // until when refusals are not logged
 }
 
 const (
@@ -29,6 +33,17 @@ func (b *streamBudget) init() { b.most.Store(memory() / streamsPart / requestMem
 // no more of them for now.
 func (b *streamBudget) refuses(running int) bool {
 	return running >= fairShare && b.running.Load() >= b.most.Load()
+}
+
+// refusalGap is how long the log says no more of refusals.
+const refusalGap = time.Minute
+
+// complain logs, now and then, that requests are refused.
+func (b *streamBudget) complain(h *HTTP) {
+	now, until := loop.Clock(), b.silent.Load()
+	if now >= until && b.silent.CompareAndSwap(until, now+int64(refusalGap)) {
+		h.e.log.Warn("HTTP/2 requests refused: all connections together have as many as there is memory for", "listener", h.addr.String(), "most", b.most.Load())
+	}
 }
 
 // memory is how much the process may use, by its own limit (GOMEMLIMIT) or by

@@ -109,7 +109,7 @@ func (hc *http2Conn) timedOut() (going, rests bool) {
 	case hc.lost || idle && hc.core.Left():
 	case hc.clock.open && now >= hc.clock.since+int64(hc.headTime()):
 		c.count.slowHeads.Add(1)
-		hc.core.Fail(h2.TooSlow, "not complete in time")
+		hc.core.Fail(h2.EnhanceYourCalm, "not complete in time")
 		return false, false
 	case !idle || now < hc.clock.until: // a request came at the last moment, or it is to be parked
 		c.rtimer.acknowledge()

@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"syscall"
@@ -123,6 +124,9 @@ func (hc *http2Conn) take(p []byte) (over, send bool) {
 		hc.core.LeaveNow()
 	}
 	err := hc.core.Receive(time.Duration(now), p)
+	if e := (*h2.Error)(nil); errors.As(err, &e) && e.Code == h2.EnhanceYourCalm {
+		c.count.floods.Add(1)
+	}
 	if hc.clock.changes(&hc.core) || idle && len(hc.running) > 0 {
 		if !hc.schedule() {
 			c.rtimer.acknowledge()
@@ -334,6 +338,21 @@ func (hc *http2Conn) New() *h2.Stream {
 		return nil
 	}
 	return &getStream().core
+}
+
+// Refused counts a request that was too many. There is no line of it in the access
+// log: nothing was answered, and who sends too many is to cost little.
+func (hc *http2Conn) Refused(by h2.Bound) {
+	c := hc.c
+	switch by {
+	case h2.BoundStreams:
+		c.count.refusedStreams.Add(1)
+	case h2.BoundHeads:
+		c.count.refusedHeads.Add(1)
+	case h2.BoundOwner:
+		c.count.refusedMemory.Add(1)
+		c.h.e.streams.complain(c.h)
+	}
 }
 
 // Head begins a request.

@@ -286,7 +286,7 @@ func (st *stream) waitLocked() bool {
 		return true
 	}
 	st.count.slowReads.Add(1)
-	st.code = h2.TooSlow
+	st.code = h2.EnhanceYourCalm
 	return false
 }
 

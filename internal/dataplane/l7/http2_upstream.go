@@ -264,6 +264,8 @@ func (h *http2Upstream) takeHead(b *block) (n int, outcome outcome) {
 
 func (h *http2Upstream) New() *h2.Stream { return new(h2.Stream) } // of servers alone
 
+func (h *http2Upstream) Refused(h2.Bound) {} // likewise
+
 func (h *http2Upstream) Head(_ *h2.Stream, head []byte) { h.heads = append(h.heads, head...) }
 
 func (h *http2Upstream) Data(_ *h2.Stream, p []byte) { h.queue.add(p) }

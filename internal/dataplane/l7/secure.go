@@ -21,13 +21,15 @@ import (
 // Only the handshake, whose errors are all final, waits within Read.
 type secure struct {
 	s    *socket
+	e    *Engine
 	conn *tls.Conn
 
 	// Read by one goroutine at a time.
 
-	short bool       // the descriptor was read empty in this visit to the poller
-	slots *turnstile // for the handshake
-	held  bool       // a slot is held
+	short bool  // the descriptor was read empty in this visit to the poller
+	held  bool  // a slot is held for the handshake
+	came  int64 // bytes that the handshake has received
+	taken int64 // of those, what its budget was charged with
 
 	// mu orders writers: a reader may have to answer a key update while an
 	// answer is being sent.
@@ -40,10 +42,13 @@ type secure struct {
 
 // secureServer agrees on TLS with the client of s, in the time of the socket's
 // read timer. After an error the socket is as plain as before.
-func (s *socket) secureServer(config *tls.Config, slots *turnstile) error {
-	t := &secure{s: s, slots: slots}
+func (s *socket) secureServer(config *tls.Config, e *Engine) error {
+	t := &secure{s: s, e: e}
 	t.conn = tls.Server(wire{t}, config)
-	defer t.letGo()
+	defer func() {
+		t.letGo()
+		e.unfinished.give(t.taken)
+	}()
 	if err := t.conn.Handshake(); err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func (s *socket) secureServer(config *tls.Config, slots *turnstile) error {
 func (t *secure) letGo() {
 	if t.held {
 		t.held = false
-		t.slots.release()
+		t.e.handshakes.release()
 	}
 }
 
@@ -167,13 +172,27 @@ func (t *secure) readWaiting(p []byte) (int, error) {
 	t.letGo()
 	n, err := t.s.recv(p) // still that of the plain socket
 	if err == nil {
-		t.slots.acquire()
+		if !t.charge(int64(n)) {
+			return 0, errHandshakeRefused
+		}
+		t.e.handshakes.acquire()
 		t.held = true
 		if t.s.rtimer.isFired() { // it stood in the queue too long
 			return 0, syscall.ETIMEDOUT
 		}
 	}
 	return n, err
+}
+
+// charge counts n bytes more of a handshake. It is false when that is too much.
+func (t *secure) charge(n int64) bool {
+	t.came += n
+	over := max(0, t.came-handshakeFree) - t.taken
+	if !t.e.unfinished.take(over) {
+		return false
+	}
+	t.taken += over
+	return true
 }
 
 func (w wire) Write(p []byte) (int, error) {

@@ -280,9 +280,19 @@ type FrontendFacts struct {
 	ResponseTimes, UpstreamTimes Times
 	// HandshakeFailures counts clients with whom no agreement on TLS was reached.
 	HandshakeFailures uint64
+	// RefusedHandshakes are those of HandshakeFailures that were ended since
+	// unfinished handshakes held as much as they may in all.
+	RefusedHandshakes uint64
 	// SlowHeads, SlowBodies and SlowReads count clients given up because they were
 	// too slow: with a request's head, with its body, or to take an answer. L7.
 	SlowHeads, SlowBodies, SlowReads uint64
+	// RefusedStreams, RefusedHeads and RefusedMemory count HTTP/2 requests that were
+	// refused, for the client to send again: beyond the streams of a connection,
+	// beyond what its heads may take, beyond what all connections together may have.
+	RefusedStreams, RefusedHeads, RefusedMemory uint64
+	// Floods counts HTTP/2 connections ended because the client made us work for
+	// nothing: empty frames, requests given up by the hundred, heads without end.
+	Floods uint64
 }
 
 // EngineFacts are what was seen of the engine as a whole.

@@ -27,6 +27,7 @@ func (s *serving) Head(st *Stream, _ []byte) {
 	s.c.Release(st)
 }
 
+func (s *serving) Refused(Bound)        {}
 func (s *serving) Data(*Stream, []byte) {}
 func (s *serving) End(*Stream, []byte)  {}
 func (s *serving) Reset(*Stream, Code)  {}

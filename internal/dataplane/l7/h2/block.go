@@ -156,12 +156,14 @@ func (c *Conn) request() error {
 		c.remember(b.id)
 		c.writeReset(b.id, http2.ErrCodeProtocol)
 		return c.chargeReset()
-	case len(c.table.ids) >= MaxStreams || len(c.table.ids)+c.zombies >= maxBusy || c.heads+len(b.text) > maxHeads:
-		return c.refuse(b.id)
+	case len(c.table.ids) >= MaxStreams || len(c.table.ids)+c.zombies >= maxBusy:
+		return c.refuse(b.id, BoundStreams)
+	case c.heads+len(b.text) > maxHeads:
+		return c.refuse(b.id, BoundHeads)
 	}
 	s := c.ev.New()
 	if s == nil {
-		return c.refuse(b.id)
+		return c.refuse(b.id, BoundOwner)
 	}
 	*s = Stream{Owner: s.Owner, id: b.id, sendWindow: c.sendFirst, recvWindow: streamWindow, length: b.length, recvEnd: b.end, head: len(b.text)}
 	c.heads += s.head
@@ -171,9 +173,10 @@ func (c *Conn) request() error {
 }
 
 // refuse answers a request that may be sent again when others have ended.
-func (c *Conn) refuse(id uint32) error {
+func (c *Conn) refuse(id uint32, by Bound) error {
 	c.remember(id)
 	c.writeReset(id, http2.ErrCodeRefusedStream)
+	c.ev.Refused(by)
 	return c.chargeReset()
 }
 

@@ -14,6 +14,8 @@ import (
 type Events interface {
 	// New gives a stream for a request; nil refuses it.
 	New() *Stream
+	// Refused says that a request was refused, and which bound it was beyond.
+	Refused(by Bound)
 	// Head is a request's head, or the head of an answer, in the form of
 	// HTTP/1.1: a first line, lines with lower-case names, an empty line. What is
 	// larger than the limits is cut off where it exceeds them.

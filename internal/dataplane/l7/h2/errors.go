@@ -17,10 +17,10 @@ func (e *Error) Error() string { return fmt.Sprintf("http/2: %s: %s", e.Code, e.
 
 // The codes that the caller has use for.
 const (
-	NoError       = http2.ErrCodeNo
-	InternalError = http2.ErrCodeInternal
-	Cancel        = http2.ErrCodeCancel
-	TooSlow       = http2.ErrCodeEnhanceYourCalm
+	NoError         = http2.ErrCodeNo
+	InternalError   = http2.ErrCodeInternal
+	Cancel          = http2.ErrCodeCancel
+	EnhanceYourCalm = http2.ErrCodeEnhanceYourCalm // too slow, or too much
 )
 
 // Code is why a stream ends.

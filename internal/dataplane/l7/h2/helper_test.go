@@ -45,6 +45,8 @@ func (w *world) note(format string, args ...any) {
 
 func (w *world) New() *Stream { return new(Stream) }
 
+func (w *world) Refused(by Bound) { w.note("refused %d", by) }
+
 func (w *world) Head(s *Stream, head []byte) {
 	w.streams[s.ID()] = s
 	w.note("head %d %q end=%v", s.ID(), head, s.Ended())

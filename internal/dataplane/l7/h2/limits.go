@@ -49,6 +49,17 @@ const (
 	forgotten = 64
 )
 
+// Bound is what a request was beyond that is refused, and that the client may send
+// again when others have ended.
+type Bound uint8
+
+// The bounds.
+const (
+	BoundStreams Bound = iota // how many the connection may have
+	BoundHeads                // what its heads may take
+	BoundOwner                // Events.New
+)
+
 // Budgets. A client that keeps to what browsers and gRPC libraries do never
 // comes near them.
 const (
