@@ -6,6 +6,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"hash/fnv"
 	"log/slog"
 	"path/filepath"
@@ -227,11 +228,12 @@ func (w *Writer) collect() {
 
 // write writes a buffer and takes it back.
 func (w *Writer) write(b batch) {
-	if err := w.files.write(b.path, b.buf.text); err != nil {
-		w.failed.Add(uint64(b.buf.lines))
-	} else {
-		w.written.Add(uint64(b.buf.lines))
+	whole := b.buf.lines
+	if n, err := w.files.write(b.path, b.buf.text); err != nil {
+		whole = bytes.Count(b.buf.text[:n], []byte{'\n'})
 	}
+	w.written.Add(uint64(whole))
+	w.failed.Add(uint64(b.buf.lines - whole))
 	w.give(b.buf)
 }
 

@@ -263,7 +263,7 @@ func TestRotation(t *testing.T) {
 	path := filepath.Join(dir, "lb-1.log")
 	write := func(s string) {
 		t.Helper()
-		if err := fs.write(path, []byte(s)); err != nil {
+		if _, err := fs.write(path, []byte(s)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,12 +44,11 @@ func (s *files) init(o *Options) {
 	s.o, s.open, s.now = o, make(map[string]*file), time.Now
 }
 
-// write appends whole lines to a file.
-func (s *files) write(path string, p []byte) error {
+// write appends whole lines to a file and tells how many bytes of them are there.
+func (s *files) write(path string, p []byte) (n int, err error) {
 	now := s.now()
 	f, err := s.file(path, now, int64(len(p)))
 	if err == nil {
-		var n int
 		n, err = f.f.Write(p)
 		f.size += int64(n)
 		f.used = now
@@ -57,10 +56,10 @@ func (s *files) write(path string, p []byte) error {
 	if err != nil {
 		s.complain(path, err, now)
 		if f != nil {
-			s.drop(path, f) // it may have been removed: begin again
+			s.drop(path, f) // it may have been removed, or end within a line: begin again
 		}
 	}
-	return err
+	return n, err
 }
 
 func (s *files) complain(path string, err error, now time.Time) {
@@ -110,8 +109,29 @@ func openFile(path string, now time.Time) (*file, error) {
 	out := &file{f: f, size: info.Size(), begun: now}
 	if out.size > 0 {
 		out.begun = info.ModTime() // of an earlier run
+		if err := mend(f, out.size); err != nil {
+			f.Close()
+			return nil, err
+		}
 	}
 	return out, nil
+}
+
+// mend ends the last line of a file of some size that breaks off within it: the disk
+// was full, or the process or the host ended. What is there of it stays, since
+// another process may be writing to the file, which must not lose a line by ours.
+func mend(f *os.File, size int64) error {
+	r, err := os.Open(f.Name()) // f is for writing alone
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var last [1]byte
+	if _, err := r.ReadAt(last[:], size-1); err != nil || last[0] == '\n' {
+		return nil //nolint:nilerr // it was cut or is no file: nothing to mend
+	}
+	_, err = f.WriteString("\n")
+	return err
 }
 
 func (s *files) drop(path string, f *file) {

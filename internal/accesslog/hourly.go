@@ -47,7 +47,13 @@ func (h *Hourly) append(dir, name, line string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(line)
+	info, err := f.Stat()
+	if err == nil && info.Size() > 0 {
+		err = mend(f, info.Size())
+	}
+	if err == nil {
+		_, err = f.WriteString(line)
+	}
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -26,6 +26,16 @@ func TestHourly(t *testing.T) {
 	if got := lines(t, filepath.Join(h.Dir, "20260101/24.txt")); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
+	if f, err := os.OpenFile(filepath.Join(h.Dir, "20260101/24.txt"), os.O_WRONLY|os.O_APPEND, 0); err != nil {
+		t.Fatal(err)
+	} else {
+		f.WriteString("2026-01-01T23:40:00Z half a")
+		f.Close()
+	}
+	h.Line(at("2026-01-01T23:50:00Z"), "whole")
+	if got := lines(t, filepath.Join(h.Dir, "20260101/24.txt")); len(got) != 3 || got[2] != "2026-01-01T23:50:00Z whole" {
+		t.Errorf("behind a line that breaks off: %q", got)
+	}
 	if err := os.Mkdir(filepath.Join(h.Dir, "notes"), 0o750); err != nil {
 		t.Fatal(err)
 	}
