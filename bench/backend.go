@@ -151,13 +151,13 @@ func (b *backend) event(fd int, events uint32) bool {
 	if len(c.left) > 0 {
 		return b.goOn(fd, c)
 	}
-	n, err := unix.Read(fd, b.buf)
+	n, err := recv(fd, b.buf)
 	if n <= 0 {
 		return err == unix.EAGAIN || err == unix.EINTR
 	}
 	switch c.role {
 	case roleEcho:
-		m, err := unix.Write(fd, b.buf[:n])
+		m, err := send(fd, b.buf[:n])
 		return err == nil && m == n
 	case roleBulk:
 		c.streaming = true
@@ -169,13 +169,13 @@ func (b *backend) event(fd int, events uint32) bool {
 
 // stream writes a turn's worth of bulk data.
 func (b *backend) stream(fd int) bool {
-	_, err := unix.Write(fd, b.bulk)
+	_, err := send(fd, b.bulk)
 	return err == nil || err == unix.EAGAIN
 }
 
 // goOn writes more of a long answer.
 func (b *backend) goOn(fd int, c *backendConn) bool {
-	n, err := unix.Write(fd, c.left)
+	n, err := send(fd, c.left)
 	if err != nil {
 		return err == unix.EAGAIN
 	}
@@ -206,7 +206,7 @@ func (b *backend) answer(fd int, c *backendConn, in []byte) bool {
 		if path := bytes.Fields(first); len(path) > 1 && sized[string(path[1])] != nil {
 			out = sized[string(path[1])]
 		}
-		n, err := unix.Write(fd, out)
+		n, err := send(fd, out)
 		if err != nil {
 			return false
 		}

@@ -244,7 +244,7 @@ func (l *load) dial(now int64) error {
 		return fmt.Errorf("descriptor %d is out of bounds", fd)
 	}
 	l.conns[fd] = loadConn{state: connecting, began: now, sent: 1}
-	n, err := unix.Write(fd, l.message)
+	n, err := send(fd, l.message)
 	events := uint32(unix.EPOLLIN)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
@@ -264,7 +264,7 @@ func (l *load) dial(now int64) error {
 
 // connected sends the first message of a connection that took its time.
 func (l *load) connected(fd int, now int64) {
-	n, err := unix.Write(fd, l.message)
+	n, err := send(fd, l.message)
 	if err == unix.EAGAIN {
 		return
 	}
@@ -297,7 +297,7 @@ func (l *load) send(fd int, began int64) {
 		return
 	}
 	*c = loadConn{state: waiting, began: began, sent: c.sent + 1}
-	if n, err := unix.Write(fd, l.message); err != nil || n != len(l.message) {
+	if n, err := send(fd, l.message); err != nil || n != len(l.message) {
 		l.fault("send", err)
 		l.again(fd, began)
 	}
@@ -309,7 +309,7 @@ func (l *load) readable(fd int, now int64) {
 		l.swallow(fd, now)
 		return
 	}
-	n, err := unix.Read(fd, l.buf)
+	n, err := recv(fd, l.buf)
 	if n <= 0 {
 		if err == unix.EAGAIN || err == unix.EINTR {
 			return

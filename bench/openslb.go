@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,7 +26,8 @@ const (
 	openslbUDP   = 18083
 	openslbHTTPS = 18084
 
-	openslbLogged = 18085 // at an address of its own, too
+	openslbLogged  = 18085 // at an address of its own, too
+	openslbServing = 18086 // at the same
 )
 
 // startOpenSLB runs the real binary with a store of its own and sets it up
@@ -83,6 +85,7 @@ func (c *setup) slb(ctx context.Context, action string, params map[string]string
 type entry struct {
 	ServerID string `json:"ServerId"`
 	Weight   int
+	Port     uint16 `json:",omitempty"`
 }
 
 // listener is what is asked of a listener; into is where its address goes.
@@ -93,8 +96,8 @@ type listener struct {
 	into    *netip.AddrPort
 }
 
-// balancers makes an instance with five listeners over both backends, and one
-// that logs requests, and waits until every server is healthy on every listener.
+// balancers makes an instance with five listeners over both backends, and another
+// that logs requests, with rules on one of its listeners, and waits until every server is healthy on every listener.
 func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 	var entries []entry
 	for i, h := range c.hosts {
@@ -102,7 +105,7 @@ func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 		if err := c.call(ctx, "2026-11-01", "RegisterServer", map[string]string{"ServerId": id, "Address.1": h.String()}, nil); err != nil {
 			return err
 		}
-		entries = append(entries, entry{id, 100})
+		entries = append(entries, entry{ServerID: id, Weight: 100})
 	}
 	var uploaded struct {
 		ServerCertificateID string `json:"ServerCertificateId"`
@@ -120,12 +123,48 @@ func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 	}); err != nil {
 		return err
 	}
-	id, err := c.balancer(ctx, entries, []listener{{"HTTP", openslbLogged, b.HTTP, &p.logged}})
+	id, err := c.balancer(ctx, entries, []listener{{"HTTP", openslbLogged, b.HTTP, &p.logged}, {"HTTP", openslbServing, b.HTTP, &p.serving}})
 	if err != nil {
+		return err
+	}
+	if err := c.rules(ctx, id, entries, b.HTTP); err != nil {
 		return err
 	}
 	logs := fmt.Sprintf(`[{"LogProject":"bench","LogStore":"requests","LoadBalancerId":%q}]`, id)
 	return c.slb(ctx, "SetAccessLogsDownloadAttribute", map[string]string{"LogsDownloadAttributes": logs}, nil)
+}
+
+// rules has requests to the listener openslbServing of an instance forwarded by
+// rules.
+func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint16) error {
+	for i := range entries {
+		entries[i].Port = port
+	}
+	members, err := json.Marshal(entries)
+	if err != nil {
+		return err
+	}
+	var group struct {
+		VServerGroupID string `json:"VServerGroupId"`
+	}
+	if err := c.slb(ctx, "CreateVServerGroup", map[string]string{"LoadBalancerId": id, "VServerGroupName": "web", "BackendServers": string(members)}, &group); err != nil {
+		return err
+	}
+	listener := strconv.Itoa(openslbServing)
+	for part := range slices.Chunk(rules, 10) { // as many as a call takes
+		var list []map[string]string
+		for _, r := range part {
+			list = append(list, map[string]string{"RuleName": r.host, "Domain": r.host, "Url": r.path, "VServerGroupId": group.VServerGroupID})
+		}
+		text, err := json.Marshal(list)
+		if err != nil {
+			return err
+		}
+		if err := c.slb(ctx, "CreateRules", map[string]string{"LoadBalancerId": id, "ListenerPort": listener, "RuleList": string(text)}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // balancer makes one instance and gives its id.

@@ -22,9 +22,9 @@ type proxy struct {
 	cmd     *exec.Cmd
 	log     *logTail
 	// http, https, tcp, bulk and udp are where it takes traffic for the backends of that
-	// kind, and logged that for http and logs each request to a file; an invalid
-	// address means that it cannot.
-	http, https, tcp, bulk, udp, logged netip.AddrPort
+	// kind; logged is http with a log of each request in a file, and serving that
+	// with rules. An invalid address means that it cannot.
+	http, https, tcp, bulk, udp, logged, serving netip.AddrPort
 	// atRest is the memory before any traffic, in bytes.
 	atRest int64
 }
@@ -155,6 +155,20 @@ frontend web
     bind %[1]s:%[8]d ssl crt %[9]s alpn h2,http/1.1
     option forwardfor
     default_backend web
+frontend logged
+    mode http
+    bind %[1]s:%[10]d
+    option forwardfor
+    log fd@3 len 4096 format raw local0
+    %[12]s
+    default_backend web
+frontend serving
+    mode http
+    bind %[1]s:%[11]d
+    option forwardfor
+    log fd@3 len 4096 format raw local0
+    %[12]s
+    use_backend %%[base,lower,map_beg(%[13]s,none)]
 frontend echo
     mode tcp
     bind %[1]s:%[3]d
@@ -183,7 +197,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		return nil, err
 	}
 	host := s.net.haproxy
-	ports, err := freePorts(s.net.proxy, host, 4)
+	ports, err := freePorts(s.net.proxy, host, 6)
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +208,17 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		}
 		return out.String()
 	}
-	file := filepath.Join(dir, "haproxy.cfg")
-	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk), ports[3], s.certificate.file)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	file, paths := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "haproxy.map")
+	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk), ports[3], s.certificate.file,
+		ports[4], ports[5], haproxyLogFormat, paths)
+	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.WriteFile(paths, []byte(haproxyMap()), 0o600)); err != nil {
 		return nil, err
 	}
+	requests, err := os.Create(filepath.Join(dir, "haproxy.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer requests.Close()
 	addr := host
 	p := &proxy{
 		name: "haproxy", version: version(path, "-v"),
@@ -207,8 +227,12 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		https: netip.AddrPortFrom(addr, ports[3]),
 		tcp:   netip.AddrPortFrom(addr, ports[1]),
 		bulk:  netip.AddrPortFrom(addr, ports[2]),
+
+		logged:  netip.AddrPortFrom(addr, ports[4]),
+		serving: netip.AddrPortFrom(addr, ports[5]),
 	}
-	return p, launch(ctx, s, p, p.http, p.https, p.tcp, p.bulk)
+	p.cmd.ExtraFiles = []*os.File{requests} // its descriptor 3
+	return p, launch(ctx, s, p, p.http, p.https, p.tcp, p.bulk, p.logged, p.serving)
 }
 
 const nginxConfig = `%[1]sdaemon off;
@@ -230,19 +254,11 @@ http {
 %[5]s        keepalive 128;
         keepalive_requests 1000000;
     }
-    log_format json escape=json '{"time":"$time_iso8601","client_ip":"$remote_addr","client_port":"$remote_port","host":"$host","method":"$request_method",'
-        '"uri":"$request_uri","version":"$server_protocol","status":"$status","in":"$request_length","out":"$bytes_sent","agent":"$http_user_agent",'
-        '"referer":"$http_referer","time_taken":"$request_time","upstream":"$upstream_addr","upstream_status":"$upstream_status","upstream_time":"$upstream_response_time"}';
+    %[10]s
     server {
         listen %[3]s:%[9]d;
         access_log %[2]s/requests.log json buffer=64k flush=1s;
-        location / {
-            proxy_pass http://web;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }
+        location / {%[11]s}
     }
     server {
         listen %[3]s:%[4]d;
@@ -251,15 +267,9 @@ http {
         ssl_certificate_key %[8]s;
         ssl_protocols TLSv1.3;
         ssl_session_cache shared:tls:8m;
-        location / {
-            proxy_pass http://web;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }
+        location / {%[11]s}
     }
-}
+%[12]s}
 %[6]s`
 
 const nginxStream = `stream {
@@ -279,7 +289,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return nil, err
 	}
 	host := s.net.nginx
-	ports, err := freePorts(s.net.proxy, host, 6)
+	ports, err := freePorts(s.net.proxy, host, 7)
 	if err != nil {
 		return nil, err
 	}
@@ -292,8 +302,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 	}
 	addr := host
 	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4]),
-		logged: netip.AddrPortFrom(addr, ports[5])}
-	ready := []netip.AddrPort{p.http, p.https}
+		logged: netip.AddrPortFrom(addr, ports[5]), serving: netip.AddrPortFrom(addr, ports[6])}
+	ready := []netip.AddrPort{p.http, p.https, p.logged, p.serving}
 	load, stream := "", ""
 	if module := streamModule(); module != "" {
 		load = "load_module " + module + ";\n"
@@ -306,7 +316,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		load += "user root;\n" // the temporary directory is ours alone
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file, ports[5])
+	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file, ports[5],
+		nginxLogFormat, nginxForward, nginxRules(host.String(), ports[6], filepath.Join(dir, "requests.log")))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
