@@ -50,7 +50,10 @@ func answerOf(size int) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
 }
 
-// runBackend serves on the hosts until its parent ends it, after printing its addresses.
+// runBackend serves on the hosts until its parent ends it, after printing its
+// addresses. In between it runs jobs that come on its standard input: a load on
+// the thread that serves what it asks for needs less of the core that both have
+// than two processes would, which wake each other.
 func runBackend(hosts []netip.Addr) error {
 	runtime.LockOSThread()
 	p, err := newPoller()
@@ -93,22 +96,42 @@ func runBackend(hosts []netip.Addr) error {
 		return err
 	}
 	fmt.Fprintln(os.Stdout, string(text))
+	if err := p.add(standardInput, unix.EPOLLIN); err != nil {
+		return err
+	}
+	jobs := json.NewDecoder(os.Stdin)
 	for {
 		events, err := p.wait(-1)
 		if err != nil {
 			return err
 		}
 		for i := range events {
-			fd := int(events[i].Fd)
-			if r, ok := b.listens[fd]; ok {
-				b.accept(fd, r)
-				continue
+			if events[i].Fd == standardInput {
+				var job loadJob
+				if err := jobs.Decode(&job); err != nil {
+					return err
+				}
+				if err := (&load{job: job, poller: p, backend: b}).run(); err != nil {
+					fmt.Println(err)
+				}
+				break // what was ready is so no longer, or still is
 			}
-			if !b.event(fd, events[i].Events) {
-				unix.Close(fd)
-				b.conns[fd] = backendConn{}
-			}
+			b.ready(int(events[i].Fd), events[i].Events)
 		}
+	}
+}
+
+const standardInput = 0
+
+// ready handles one ready socket.
+func (b *backend) ready(fd int, events uint32) {
+	if r, ok := b.listens[fd]; ok {
+		b.accept(fd, r)
+		return
+	}
+	if !b.event(fd, events) {
+		unix.Close(fd)
+		b.conns[fd] = backendConn{}
 	}
 }
 

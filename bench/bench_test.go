@@ -43,30 +43,32 @@ func TestLoadAgainstBackends(t *testing.T) {
 		{"udp exchange", loadJob{Mode: udpEcho, Addr: at(b.addrs.Echo), Conns: 8}},
 		{"bulk", loadJob{Mode: tcpBulk, Addr: at(b.addrs.Bulk), Conns: 2}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			tc.job.Warm, tc.job.Duration = 20*time.Millisecond, 200*time.Millisecond
-			l, err := startLoad(ctx, settings{net: onLoopback()}, tc.job)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.stop()
-			if err := l.expect("begin"); err != nil {
-				t.Fatal(err)
-			}
-			r, err := l.result()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Operations == 0 || r.Faults != 0 {
-				t.Errorf("result: %+v", r)
-			}
-			if tc.job.Rate > 0 && float64(r.Operations) > 1.5*float64(tc.job.Rate)*tc.job.Duration.Seconds() {
-				t.Errorf("%d operations are more than a paced load may send", r.Operations)
-			}
-		})
+		for process, apart := range map[string]bool{"one process": false, "two processes": true} {
+			t.Run(tc.name+", "+process, func(t *testing.T) {
+				tc.job.Warm, tc.job.Duration = 20*time.Millisecond, 200*time.Millisecond
+				l, err := startLoad(ctx, settings{net: onLoopback(), netns: apart}, b, tc.job)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.stop()
+				if err := l.expect("begin"); err != nil {
+					t.Fatal(err)
+				}
+				r, err := l.result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Operations == 0 || r.Faults != 0 {
+					t.Errorf("result: %+v", r)
+				}
+				if tc.job.Rate > 0 && float64(r.Operations) > 1.5*float64(tc.job.Rate)*tc.job.Duration.Seconds() {
+					t.Errorf("%d operations are more than a paced load may send", r.Operations)
+				}
+			})
+		}
 	}
 	t.Run("idle", func(t *testing.T) {
-		l, err := startLoad(ctx, settings{net: onLoopback()}, loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 50, Idle: true})
+		l, err := startLoad(ctx, settings{net: onLoopback()}, b, loadJob{Mode: tcpEcho, Addr: at(b.addrs.Echo), Conns: 50, Idle: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +78,7 @@ func TestLoadAgainstBackends(t *testing.T) {
 		}
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		l, err := startLoad(ctx, settings{net: onLoopback()}, loadJob{Mode: httpKeep, Addr: netip.MustParseAddrPort("127.0.0.2:1"), Conns: 1})
+		l, err := startLoad(ctx, settings{net: onLoopback(), netns: true}, b, loadJob{Mode: httpKeep, Addr: netip.MustParseAddrPort("127.0.0.2:1"), Conns: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

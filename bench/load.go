@@ -33,6 +33,9 @@ const (
 	httpsResume loadMode = "https-resume" // a resumed handshake for each request
 )
 
+// secure reports whether the load is made over TLS.
+func (m loadMode) secure() bool { return m == httpsKeep || m == httpsNew || m == httpsResume }
+
 // requestsEach is how many requests a load sends over one HTTP or HTTPS
 // connection. The limit of 100 that OpenSLB keeps to, as the vendor documents,
 // would else have it alone pay for new connections.
@@ -68,6 +71,7 @@ var (
 // load is the helper's state; one thread, no locks.
 type load struct {
 	job     loadJob
+	backend *backend // served by the same thread; nil: by another process
 	poller  *poller
 	conns   []loadConn // by descriptor
 	free    []int      // idle descriptors of a paced load
@@ -101,22 +105,27 @@ const (
 	idle
 )
 
-// runLoad opens the connections, prints "begin" when warm, and a loadResult at
-// the end. An idle load ends with its standard input.
+// runLoad runs a job by itself.
 func runLoad(job loadJob) error {
 	runtime.LockOSThread()
-	if job.Conns < 1 || job.Conns > 9000 {
-		return fmt.Errorf("%d connections are out of bounds", job.Conns)
-	}
-	switch job.Mode {
-	case httpsKeep, httpsNew, httpsResume:
+	if job.Mode.secure() {
 		return runTLSLoad(job)
 	}
 	p, err := newPoller()
 	if err != nil {
 		return err
 	}
-	l := &load{job: job, poller: p, conns: make([]loadConn, 65536), buf: make([]byte, 256<<10)}
+	return (&load{job: job, poller: p}).run()
+}
+
+// run opens the connections, prints "begin" when warm, and a loadResult at the
+// end, when it has closed them. An idle load ends with its standard input.
+func (l *load) run() error {
+	job := l.job
+	if job.Conns < 1 || job.Conns > 9000 {
+		return fmt.Errorf("%d connections are out of bounds", job.Conns)
+	}
+	l.conns, l.buf = make([]loadConn, 65536), make([]byte, 256<<10)
 	switch job.Mode {
 	case httpKeep:
 		l.message = keepRequest
@@ -130,6 +139,7 @@ func runLoad(job loadJob) error {
 	default:
 		return fmt.Errorf("unknown mode %q", job.Mode)
 	}
+	defer l.closeAll()
 	now := time.Now().UnixNano()
 	for range job.Conns {
 		if err := l.dial(now); err != nil {
@@ -161,6 +171,14 @@ func runLoad(job loadJob) error {
 	}
 	l.res.P50, l.res.P99 = l.times.quantile(0.50), l.times.quantile(0.99)
 	return json.NewEncoder(os.Stdout).Encode(l.res)
+}
+
+func (l *load) closeAll() {
+	for fd := range l.conns {
+		if l.conns[fd].state != closed {
+			unix.Close(fd)
+		}
+	}
 }
 
 // until turns the loop to the deadline, issuing paced operations once a
@@ -210,11 +228,14 @@ func (l *load) turn(milliseconds int) error {
 	now := time.Now().UnixNano()
 	for i := range events {
 		fd := int(events[i].Fd)
-		if l.conns[fd].state == connecting {
+		switch {
+		case l.conns[fd].state == connecting:
 			l.connected(fd, now)
-			continue
+		case l.conns[fd].state == closed && l.backend != nil:
+			l.backend.ready(fd, events[i].Events)
+		default:
+			l.readable(fd, now)
 		}
-		l.readable(fd, now)
 	}
 	if l.job.Rate > 0 {
 		l.issue()

@@ -138,9 +138,9 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		job.Rate = s.rate
 	}
 	if sc.idle {
-		return measureIdle(ctx, s, p, job)
+		return measureIdle(ctx, s, p, b, job)
 	}
-	load, err := startLoad(ctx, s, job)
+	load, err := startLoad(ctx, s, b, job)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -148,7 +148,13 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 	if err := load.expect("begin"); err != nil {
 		return measurement{}, err
 	}
-	helpers := func() time.Duration { return cpuTime(load.cmd.Process.Pid).both() + cpuTime(b.cmd.Process.Pid).both() }
+	helpers := func() time.Duration {
+		used := cpuTime(b.cmd.Process.Pid).both()
+		if !load.backend {
+			used += cpuTime(load.cmd.Process.Pid).both()
+		}
+		return used
+	}
 	began, cpu, all, ours := time.Now(), p.cpu(), busyTime(), helpers()
 	res, err := load.result()
 	if err != nil {
@@ -182,10 +188,10 @@ func (sc *scenario) figure(used time.Duration, n int64) float64 {
 // measureIdle opens connections, lets each do one exchange, and compares the
 // proxy's memory (proportional set size) with that before. A first small batch
 // pays for what is allocated once.
-func measureIdle(ctx context.Context, s settings, p *proxy, job loadJob) (measurement, error) {
+func measureIdle(ctx context.Context, s settings, p *proxy, b *backendProc, job loadJob) (measurement, error) {
 	open := func(n int) (*loadProc, error) {
 		job.Idle, job.Conns = true, n
-		load, err := startLoad(ctx, s, job)
+		load, err := startLoad(ctx, s, b, job)
 		if err != nil {
 			return nil, err
 		}
