@@ -70,6 +70,8 @@ type Loop struct {
 	yielded int64
 	turns   int64 // how many there were
 	look    bool  // the kernel must be asked again before the loop sleeps
+	slept   int64 // when the loop last went to sleep
+	roused  bool  // from that it was woken at once
 	wheel   wheel
 	timerFD int
 	armed   int64 // when timerFD goes off; 0: it does not
@@ -206,6 +208,7 @@ func (l *Loop) Close() {
 // false that it is to be called again when the epoll descriptor is ready.
 func (l *Loop) run() bool {
 	l.yielded = Clock()
+	l.roused = l.yielded-l.slept < atOnce
 	for {
 		l.ready, l.next = l.poll(), 0
 		l.now = Clock()
@@ -215,6 +218,7 @@ func (l *Loop) run() bool {
 				return true
 			}
 			l.armTimer()
+			l.slept = l.now
 			return false
 		}
 		l.turns++
@@ -223,6 +227,7 @@ func (l *Loop) run() bool {
 		}
 		if l.calm() {
 			l.armTimer()
+			l.slept = Clock()
 			return false
 		}
 		if l.now-l.yielded > yieldAfter {
@@ -235,11 +240,16 @@ func (l *Loop) run() bool {
 // few is how many events make a turn of a loop that has little to do.
 const few = 2
 
+// atOnce is less than it takes to wake a loop that slept: what roused one sooner
+// had been there before.
+const atOnce = int64(5 * time.Microsecond)
+
 // calm reports whether the loop may sleep without having found nothing to do:
 // after a turn of few events there mostly is nothing, and whatever has come
-// since wakes it by way of Go's poller.
+// since wakes it by way of Go's poller. That way is longer than a look, so that a
+// loop which was roused at once the last time looks first.
 func (l *Loop) calm() bool {
-	return l.ready <= few && !l.look && len(l.again) == 0 && l.now < l.wheel.due
+	return l.ready <= few && !l.roused && !l.look && len(l.again) == 0 && l.now < l.wheel.due
 }
 
 // stopping reports whether the loop is closed and everything posted has run.
