@@ -35,13 +35,21 @@ func (p *aclEntriesParams) entries(family slb.IPVersion) ([]slb.ACLEntry, error)
 	for _, e := range p.ACLEntries {
 		prefix, ok := parseRange(e.Entry)
 		if !ok || prefix.Addr().Is4() != (family != slb.IPv6) {
-			return nil, slb.ErrACLEntry
+			return nil, slb.ErrACLEntry.Because("It is %s; it must be an address or a CIDR block of %s.", rpc.Shown(e.Entry), familyName(family))
 		}
 		if !hasEntry(out, prefix) {
 			out = append(out, slb.ACLEntry{Prefix: prefix, Comment: e.Comment})
 		}
 	}
 	return out, nil
+}
+
+// familyName is the IP version of a list in words; IPv4 when none was given.
+func familyName(v slb.IPVersion) string {
+	if v == slb.IPv6 {
+		return "IPv6"
+	}
+	return "IPv4"
 }
 
 // parseRange reads an address or a range in CIDR form. Bits behind the mask are

@@ -52,7 +52,7 @@ func (s *Server) changeACL(ctx context.Context, p *aclParams, fn func(tx *store.
 }
 
 type createACLParams struct {
-	ACLName          string        `param:"AclName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+"`
+	ACLName          string        `param:"AclName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+" form:"letters, digits, '.', '_', '/' and '-'"`
 	RegionID         string        `param:"RegionId,required"`
 	AddressIPVersion slb.IPVersion `param:"AddressIPVersion" default:"ipv4"`
 	ResourceGroupID  string        `param:"ResourceGroupId" maxlen:"64"`
@@ -67,7 +67,7 @@ func (s *Server) createACL(ctx context.Context, p *createACLParams) (*createACLR
 	if err := s.checkRegion(p.RegionID, true); err != nil {
 		return nil, err
 	}
-	tags, err := tagsOf(p.Tags)
+	tags, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func checkACLName(tx *store.Tx, acl *slb.AccessControlList) error {
 
 type setACLParams struct {
 	aclParams
-	ACLName string `param:"AclName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+"`
+	ACLName string `param:"AclName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+" form:"letters, digits, '.', '_', '/' and '-'"`
 }
 
 func (s *Server) setACL(ctx context.Context, p *setACLParams) (*rpc.Empty, error) {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/slb"
 	"github.com/openslb/openslb/internal/store"
 )
@@ -33,16 +34,16 @@ func (s *Server) admits(tx *store.Tx, lb *slb.LoadBalancer, n newcomer, joined [
 	vpc, addrs := "", []netip.Addr{n.ip}
 	switch {
 	case registered && srv.Status != slb.ServerRunning:
-		return slb.ErrServerNotRunning
+		return slb.ErrServerNotRunning.Because("Server %s is %s.", rpc.Shown(string(n.id)), srv.Status)
 	case registered:
 		vpc = srv.VpcID
 		if !n.ip.IsValid() {
 			addrs = srv.Addresses
 		} else if !slices.Contains(srv.Addresses, n.ip) && !foreign {
-			return slb.ErrServerNotRunning
+			return slb.ErrServerNotRunning.Because("Server %s is not registered with the address %s.", rpc.Shown(string(n.id)), n.ip)
 		}
 	case !foreign:
-		return slb.ErrServerNotRunning
+		return slb.ErrServerNotRunning.Because("Server %s is not registered.", rpc.Shown(string(n.id)))
 	}
 	if !lb.AcceptsNetwork(vpc, addrs...) {
 		return slb.ErrNetworkType

@@ -25,7 +25,7 @@ type backendParam struct {
 	Weight      *int           `param:"Weight" range:"0..100" err:"InvalidWeight.Malformed|400|A specified weight is not valid."`
 	Type        slb.ServerType `param:"Type" err:"InvalidParameter|400|The type is invalid."`
 	ServerIP    netip.Addr     `param:"ServerIp"`
-	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 }
 
 // backendResult is the whole group after the change, in the order of adding.

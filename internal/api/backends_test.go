@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -206,7 +207,8 @@ func TestStopWhileAttaching(t *testing.T) {
 			}
 			return changed, err
 		})
-	if err != slb.ErrServerNotRunning {
+	var refused *slb.Error
+	if !errors.As(err, &refused) || refused.Code != slb.ErrServerNotRunning.Code {
 		t.Errorf("got %v", err)
 	}
 	if got := w.group(lb); got != "" {

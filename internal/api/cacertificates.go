@@ -21,8 +21,8 @@ func (s *Server) caCertificateActions() []rpc.Action {
 type uploadCACertificateParams struct {
 	resourceGroup
 	RegionID          string     `param:"RegionId,required"`
-	CACertificate     string     `param:"CACertificate,required"`
-	CACertificateName string     `param:"CACertificateName" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	CACertificate     string     `param:"CACertificate,required" lines:"true"`
+	CACertificateName string     `param:"CACertificateName" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 	Tags              []tagParam `param:"Tag.N"`
 }
 
@@ -58,7 +58,7 @@ func (s *Server) uploadCACertificate(ctx context.Context, p *uploadCACertificate
 	if err := s.checkRegion(p.RegionID, true); err != nil {
 		return nil, err
 	}
-	tags, err := tagsWithin(p.Tags, maxTagKeyCA)
+	tags, err := tagsWithin("Tag", p.Tags, maxTagKeyCA)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Server) deleteCACertificate(ctx context.Context, p *caCertificateParams
 
 type setCACertificateNameParams struct {
 	caCertificateParams
-	CACertificateName string `param:"CACertificateName,required" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	CACertificateName string `param:"CACertificateName,required" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 }
 
 func (s *Server) setCACertificateName(ctx context.Context, p *setCACertificateNameParams) (*rpc.Empty, error) {

@@ -39,9 +39,9 @@ type uploadServerCertificateParams struct {
 	AliCloudCertificateID     string     `param:"AliCloudCertificateId" maxlen:"128"`
 	AliCloudCertificateName   string     `param:"AliCloudCertificateName" maxlen:"256"`
 	AliCloudCertificateRegion string     `param:"AliCloudCertificateRegionId" maxlen:"64"`
-	PrivateKey                string     `param:"PrivateKey"`
-	ServerCertificate         string     `param:"ServerCertificate"`
-	ServerCertificateName     string     `param:"ServerCertificateName" maxlen:"80" pattern:"[\\p{L}\\p{N}*._/-]+"`
+	PrivateKey                string     `param:"PrivateKey" lines:"true" secret:"true"`
+	ServerCertificate         string     `param:"ServerCertificate" lines:"true"`
+	ServerCertificateName     string     `param:"ServerCertificateName" maxlen:"80" pattern:"[\\p{L}\\p{N}*._/-]+" form:"letters, digits, '*', '.', '_', '/' and '-'"`
 	Tags                      []tagParam `param:"Tag.N"`
 }
 
@@ -107,7 +107,7 @@ func (s *Server) uploadServerCertificate(ctx context.Context, p *uploadServerCer
 }
 
 func (s *Server) newServerCertificate(p *uploadServerCertificateParams) (*slb.ServerCertificate, error) {
-	tags, err := tagsOf(p.Tags)
+	tags, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (s *Server) deleteServerCertificate(ctx context.Context, p *deleteServerCer
 type setServerCertificateNameParams struct {
 	RegionID              string `param:"RegionId,required"`
 	ServerCertificateID   string `param:"ServerCertificateId,required" maxlen:"128"`
-	ServerCertificateName string `param:"ServerCertificateName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}*._/-]+"`
+	ServerCertificateName string `param:"ServerCertificateName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}*._/-]+" form:"letters, digits, '*', '.', '_', '/' and '-'"`
 }
 
 func (s *Server) setServerCertificateName(ctx context.Context, p *setServerCertificateNameParams) (*rpc.Empty, error) {

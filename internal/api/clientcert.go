@@ -13,13 +13,13 @@ import (
 // alias back.
 type clientCertSettings struct {
 	Verify           *slb.Switch `param:"XForwardedFor_ClientCertClientVerify"`
-	VerifyAlias      *string     `param:"XForwardedFor_ClientCertClientVerifyAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*"`
+	VerifyAlias      *string     `param:"XForwardedFor_ClientCertClientVerifyAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*" form:"letters, digits, '_' and '-'"`
 	Fingerprint      *slb.Switch `param:"XForwardedFor_ClientCertFingerprint"`
-	FingerprintAlias *string     `param:"XForwardedFor_ClientCertFingerprintAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*"`
+	FingerprintAlias *string     `param:"XForwardedFor_ClientCertFingerprintAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*" form:"letters, digits, '_' and '-'"`
 	IssuerDN         *slb.Switch `param:"XForwardedFor_ClientCertIssuerDN"`
-	IssuerDNAlias    *string     `param:"XForwardedFor_ClientCertIssuerDNAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*"`
+	IssuerDNAlias    *string     `param:"XForwardedFor_ClientCertIssuerDNAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*" form:"letters, digits, '_' and '-'"`
 	SubjectDN        *slb.Switch `param:"XForwardedFor_ClientCertSubjectDN"`
-	SubjectDNAlias   *string     `param:"XForwardedFor_ClientCertSubjectDNAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*"`
+	SubjectDNAlias   *string     `param:"XForwardedFor_ClientCertSubjectDNAlias" allowempty:"true" maxlen:"40" pattern:"[0-9A-Za-z_-]*" form:"letters, digits, '_' and '-'"`
 }
 
 func (p *clientCertSettings) apply(h *slb.ClientCertHeaders) error {
@@ -40,7 +40,7 @@ func (p *clientCertSettings) apply(h *slb.ClientCertHeaders) error {
 			continue
 		}
 		if reservedHeader(name) || slices.Contains(taken, name) {
-			return invalid("XForwardedFor_ClientCert" + s.name + "Alias")
+			return invalid("XForwardedFor_ClientCert"+s.name+"Alias", s.to.Alias, "a header that has no other meaning and is named once")
 		}
 		taken = append(taken, name)
 	}

@@ -32,7 +32,7 @@ type describeMetricParams struct {
 	MetricName string `param:"MetricName,required" maxlen:"64"`
 	// Dimensions is a JSON object, or an array of them, with instanceId, port, vip
 	// and protocol.
-	Dimensions string `param:"Dimensions" maxlen:"65536"`
+	Dimensions string `param:"Dimensions" maxlen:"65536" lines:"true"`
 	// Period is in seconds, a multiple of 60.
 	Period int `param:"Period" default:"60" range:"60..3600"`
 	// StartTime and EndTime are milliseconds since 1970, or text in UTC. A period
@@ -79,7 +79,7 @@ func metricTime(name, text string, absent time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, invalid(name)
+	return time.Time{}, invalid(name, text, "milliseconds since 1970, or a time like 2006-01-02T15:04:05Z")
 }
 
 // dimension is one element of Dimensions, all in text.
@@ -89,6 +89,9 @@ type dimension struct {
 	protocol slb.Protocol
 	vip      string
 }
+
+// maxDimensions bounds the elements of Dimensions.
+const maxDimensions = 100
 
 // readDimensions takes numbers as numbers or text, and keys of any case.
 func readDimensions(text string) ([]dimension, error) {
@@ -101,10 +104,10 @@ func readDimensions(text string) ([]dimension, error) {
 	}
 	var list []map[string]any
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, invalid("Dimensions")
+		return nil, invalid("Dimensions", text, "a JSON object, or an array of objects")
 	}
-	if len(list) > 100 {
-		return nil, invalid("Dimensions")
+	if len(list) > maxDimensions {
+		return nil, invalidBecause("Dimensions", fmt.Sprintf("Dimensions may have at most %d elements.", maxDimensions))
 	}
 	out := make([]dimension, 0, len(list))
 	for _, fields := range list {
@@ -119,12 +122,12 @@ func readDimensions(text string) ([]dimension, error) {
 			case "port":
 				n, err := strconv.ParseUint(text, 10, 16)
 				if err != nil || n == 0 {
-					return nil, invalid("Dimensions")
+					return nil, invalidBecause("Dimensions", fmt.Sprintf("A port in it is %.20q; it must be a whole number from 1 to 65535.", text))
 				}
 				d.port = uint16(n)
 			case "protocol":
 				if err := d.protocol.UnmarshalText([]byte(text)); err != nil {
-					return nil, invalid("Dimensions")
+					return nil, invalidBecause("Dimensions", fmt.Sprintf("A protocol in it is %.20q; it must be tcp, udp, http or https.", text))
 				}
 			}
 		}
@@ -139,13 +142,13 @@ func readDimensions(text string) ([]dimension, error) {
 // metricPoints are what a call asks for, by time and then by listener.
 func (s *Server) metricPoints(p *describeMetricParams) ([]slb.MetricPoint, error) {
 	if p.Namespace != metricNamespace {
-		return nil, invalid("Namespace")
+		return nil, invalid("Namespace", p.Namespace, metricNamespace)
 	}
 	if p.Period%60 != 0 {
-		return nil, invalid("Period")
+		return nil, invalid("Period", strconv.Itoa(p.Period), "a multiple of 60")
 	}
 	if s.cfg.Metrics == nil || !slices.ContainsFunc(s.cfg.Metrics.Metrics(), func(m slb.Metric) bool { return m.Name == p.MetricName }) {
-		return nil, invalid("MetricName")
+		return nil, invalid("MetricName", p.MetricName, "one of those that DescribeMetricMetaList tells")
 	}
 	after, err := metricTime("StartTime", p.StartTime, time.Time{})
 	if err != nil {
@@ -156,7 +159,7 @@ func (s *Server) metricPoints(p *describeMetricParams) ([]slb.MetricPoint, error
 		return nil, err
 	}
 	if to.Before(after) {
-		return nil, invalid("EndTime")
+		return nil, invalid("EndTime", p.EndTime, "no earlier than StartTime")
 	}
 	dimensions, err := readDimensions(p.Dimensions)
 	if err != nil {
@@ -188,11 +191,12 @@ func placeOf(p *slb.MetricPoint) string {
 
 func (s *Server) metricAnswer(p *describeMetricParams, points []slb.MetricPoint) (*describeMetricResult, error) {
 	r := &describeMetricResult{Verdict: rpc.Good, Period: strconv.Itoa(p.Period)}
-	if p.NextToken != "" {
-		last, err := readToken(p.NextToken)
-		if err != nil {
-			return nil, err
-		}
+	list := "points of " + p.MetricName
+	last, err := readToken(list, p.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	if last != "" {
 		at, found := slices.BinarySearchFunc(points, last, func(p slb.MetricPoint, last string) int { return cmp.Compare(placeOf(&p), last) })
 		if found {
 			at++
@@ -201,21 +205,21 @@ func (s *Server) metricAnswer(p *describeMetricParams, points []slb.MetricPoint)
 	}
 	if len(points) > p.Length {
 		points = points[:p.Length]
-		r.NextToken = writeToken(placeOf(&points[len(points)-1]))
+		r.NextToken = writeToken(list, placeOf(&points[len(points)-1]))
 	}
-	list := make([]datapoint, len(points))
+	data := make([]datapoint, len(points))
 	for i := range points {
 		q := &points[i]
-		list[i] = datapoint{Timestamp: q.Begin.UnixMilli(), UserID: s.cfg.AccountID, InstanceID: q.Instance, Protocol: string(q.Protocol),
+		data[i] = datapoint{Timestamp: q.Begin.UnixMilli(), UserID: s.cfg.AccountID, InstanceID: q.Instance, Protocol: string(q.Protocol),
 			Minimum: q.Minimum, Average: q.Average, Maximum: q.Maximum}
 		if q.Port != 0 {
-			list[i].Port = strconv.Itoa(int(q.Port))
+			data[i].Port = strconv.Itoa(int(q.Port))
 		}
 		if q.Address.IsValid() {
-			list[i].VIP = q.Address.String()
+			data[i].VIP = q.Address.String()
 		}
 	}
-	text, err := json.Marshal(list)
+	text, err := json.Marshal(data)
 	if err != nil {
 		return nil, fmt.Errorf("encode figures: %w", err)
 	}

@@ -63,7 +63,7 @@ func (s *Server) createDomainExtension(ctx context.Context, p *createDomainExten
 		return nil, err
 	}
 	if !hostPattern(p.Domain) {
-		return nil, invalid("Domain")
+		return nil, invalid("Domain", p.Domain, "a host name, or one with '*' as its first label")
 	}
 	if p.ServerCertificateID == "" {
 		return nil, slb.ErrServerCertificateNone

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/netip"
-	"strconv"
 
 	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/slb"
@@ -26,7 +25,7 @@ type describeInstancesParams struct {
 	PageNumber   int              `param:"PageNumber" default:"1" range:"1..1000000"`
 	PageSize     int              `param:"PageSize" default:"10" range:"1..100"`
 	MaxResults   int              `param:"MaxResults" range:"1..100"`
-	NextToken    int              `param:"NextToken" range:"1..1000000000"`
+	NextToken    string           `param:"NextToken" maxlen:"256"`
 }
 
 type instanceVpc struct {
@@ -61,6 +60,10 @@ type describeInstancesResult struct {
 // describeInstances shows the register as virtual machines. It pages by number,
 // or by token when MaxResults is given.
 func (s *Server) describeInstances(_ context.Context, p *describeInstancesParams) (*describeInstancesResult, error) {
+	after, err := readToken("instances", p.NextToken)
+	if err != nil {
+		return nil, err
+	}
 	state := s.cfg.Store.State()
 	f := serverFilter{ids: p.InstanceIDs, name: p.InstanceName, status: p.Status, zone: p.ZoneID, vpc: p.VpcID}
 	for _, t := range p.Tags {
@@ -74,19 +77,20 @@ func (s *Server) describeInstances(_ context.Context, p *describeInstancesParams
 		f.members = serversAt(state, addrs)
 	}
 	r := &describeInstancesResult{PageNumber: p.PageNumber, PageSize: p.PageSize}
-	first := (p.PageNumber - 1) * p.PageSize
-	if p.MaxResults > 0 {
-		r.PageSize, first = p.MaxResults, p.NextToken
+	first, byToken := (p.PageNumber-1)*p.PageSize, p.MaxResults > 0
+	if byToken {
+		r.PageSize, first = p.MaxResults, 0
 	}
 	f.each(state, func(srv *slb.Server) {
-		if n := r.TotalCount - first; n >= 0 && n < r.PageSize {
-			r.Instances = append(r.Instances, s.instanceOf(srv))
+		if r.TotalCount++; r.TotalCount <= first || byToken && string(srv.ID) <= after {
+			return
 		}
-		r.TotalCount++
+		if len(r.Instances) < r.PageSize {
+			r.Instances = append(r.Instances, s.instanceOf(srv))
+		} else if byToken {
+			r.NextToken = writeToken("instances", r.Instances[len(r.Instances)-1].InstanceID)
+		}
 	})
-	if end := first + r.PageSize; p.MaxResults > 0 && end < r.TotalCount {
-		r.NextToken = strconv.Itoa(end)
-	}
 	return r, nil
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/openslb/openslb/internal/rpc"
@@ -22,7 +23,7 @@ func (s *Server) httpListenerActions() []rpc.Action {
 type httpSettings struct {
 	listenerSettings
 	probeSettings
-	Cookie            *string                `param:"Cookie" maxlen:"200" pattern:"[!#%&'*+.^_|~0-9A-Za-z-][!#$%&'*+.^_|~0-9A-Za-z-]*"`
+	Cookie            *string                `param:"Cookie" maxlen:"200" pattern:"[!#%&'*+.^_|~0-9A-Za-z-][!#$%&'*+.^_|~0-9A-Za-z-]*" form:"the name of a cookie, not beginning with '$'"`
 	CookieTimeout     *time.Duration         `param:"CookieTimeout" range:"1..86400" unit:"s"`
 	Gzip              *slb.Switch            `param:"Gzip"`
 	HealthCheck       *slb.Switch            `param:"HealthCheck"`
@@ -107,7 +108,7 @@ func (s *Server) createHTTPListener(ctx context.Context, p *createHTTPListenerPa
 	return &rpc.Empty{}, s.createListener(ctx, &p.listenerParams, &p.newListenerParams, l, func(l *slb.Listener) error {
 		if p.ListenerForward == slb.On {
 			if p.ForwardPort == p.ListenerPort {
-				return invalid("ForwardPort")
+				return invalid("ForwardPort", strconv.Itoa(int(p.ForwardPort)), "another port than ListenerPort")
 			}
 			l.HTTP.ListenerForward = slb.On
 			l.HTTP.ForwardPort = p.ForwardPort

@@ -66,8 +66,10 @@ func checkHTTPS(tx *store.Tx, l *slb.Listener) error {
 	}
 	// With a policy that nothing can be served by, the data plane could but keep
 	// what it has, and whatever else the call asks for would come to nothing.
-	if policy, ok := tx.TLSCipherPolicies.Get(l.HTTPS.TLSCipherPolicy); !ok || !policy.Servable() {
-		return invalid("TLSCipherPolicy")
+	if policy, ok := tx.TLSCipherPolicies.Get(l.HTTPS.TLSCipherPolicy); !ok {
+		return invalid("TLSCipherPolicy", l.HTTPS.TLSCipherPolicy, "a built-in policy or one that ListTLSCipherPolicies tells")
+	} else if !policy.Servable() {
+		return invalidBecause("TLSCipherPolicy", "This server has none of the cipher suites of the policy "+policy.Name+".")
 	}
 	return nil
 }

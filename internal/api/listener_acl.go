@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,7 +32,7 @@ func (p *aclSettings) apply(acl *slb.ListenerACL) error {
 			}
 		}
 		if len(acl.IDs) > maxACLsPerListener {
-			return invalid("AclId")
+			return invalidBecause("AclId", fmt.Sprintf("A listener may have at most %d lists.", maxACLsPerListener))
 		}
 	}
 	set(&acl.Status, p.ACLStatus)

@@ -29,7 +29,7 @@ func (s *Server) createListener(ctx context.Context, p *listenerParams, n *newLi
 	if len(n.PortRange) > 0 {
 		return slb.ErrUnsupported
 	}
-	tags, err := tagsOf(n.Tags)
+	tags, err := tagsOf("Tag", n.Tags)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 type listenerSettings struct {
 	aclSettings
 	Bandwidth     *int           `param:"Bandwidth" range:"-1|1..5120" err:"InvalidParameter|400|The specified Bandwidth is invalid."`
-	Description   *string        `param:"Description" maxlen:"256" pattern:"[\\p{L}\\p{N}/._-]+"`
+	Description   *string        `param:"Description" maxlen:"256" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 	MaxConnection *int           `param:"MaxConnection" range:"-1|0..100000000"` // undocumented; -1 and 0: no limit
 	Scheduler     *slb.Scheduler `param:"Scheduler"`
 	VServerGroup  *string        `param:"VServerGroupId"`
@@ -29,8 +30,11 @@ func (p *listenerSettings) apply(l *slb.Listener, isNew bool) error {
 		return err
 	}
 	if p.Scheduler != nil {
-		if !p.Scheduler.Fits(l.Protocol) || !isNew && !l.Scheduler.CanBecome(*p.Scheduler) {
-			return invalid("Scheduler")
+		if !p.Scheduler.Fits(l.Protocol) {
+			return invalidBecause("Scheduler", fmt.Sprintf("%s is not for listeners of protocol %s.", *p.Scheduler, l.Protocol))
+		}
+		if !isNew && !l.Scheduler.CanBecome(*p.Scheduler) {
+			return invalidBecause("Scheduler", fmt.Sprintf("The listener has %s, which cannot become %s.", l.Scheduler, *p.Scheduler))
 		}
 		l.Scheduler = *p.Scheduler
 	}
@@ -75,12 +79,12 @@ func (p *thresholds) apply(h *slb.HealthCheck) {
 // create actions spell the interval with a lower-case letter.
 type probeBasics struct {
 	ConnectPort *int                   `param:"HealthCheckConnectPort" range:"-520|0..65535"`
-	Domain      *string                `param:"HealthCheckDomain" allowempty:"true" maxlen:"80" pattern:"\\$_ip|[A-Za-z0-9.-]+"`
+	Domain      *string                `param:"HealthCheckDomain" allowempty:"true" maxlen:"80" pattern:"\\$_ip|[A-Za-z0-9.-]+" form:"$_ip, or letters, digits, '.' and '-'"`
 	HTTPCode    *string                `param:"HealthCheckHttpCode"` // comma list
-	HTTPVersion *string                `param:"HealthCheckHttpVersion" pattern:"(HTTP/?)?1\\.[01]"`
+	HTTPVersion *string                `param:"HealthCheckHttpVersion" pattern:"(HTTP/?)?1\\.[01]" form:"HTTP/1.0 or HTTP/1.1"`
 	Interval    *time.Duration         `param:"HealthCheckInterval" alias:"healthCheckInterval" range:"1..50" unit:"s"`
 	Method      *slb.HealthCheckMethod `param:"HealthCheckMethod"`
-	URI         *string                `param:"HealthCheckURI" maxlen:"80" pattern:"/[!-~]*"`
+	URI         *string                `param:"HealthCheckURI" maxlen:"80" pattern:"/[!-~]*" form:"printable ASCII that begins with '/'"`
 }
 
 func (p *probeBasics) apply(h *slb.HealthCheck) error {
@@ -116,7 +120,7 @@ func codeClasses(text string) ([]string, error) {
 				out = append(out, item)
 			}
 		default:
-			return nil, invalid("HealthCheckHttpCode")
+			return nil, invalid("HealthCheckHttpCode", text, "one or more of http_2xx, http_3xx, http_4xx and http_5xx with commas between")
 		}
 	}
 	return out, nil
@@ -135,7 +139,7 @@ func checkBandwidth(tx *store.Tx, lb *slb.LoadBalancer, l *slb.Listener) error {
 		}
 	}
 	if sum > lb.Bandwidth {
-		return slb.ErrBandwidthExceeded
+		return slb.ErrBandwidthExceeded.Because("With this one the listeners would reserve %d Mbit/s of %d.", sum, lb.Bandwidth)
 	}
 	return nil
 }

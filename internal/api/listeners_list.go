@@ -140,7 +140,7 @@ func (s *Server) describeListeners(_ context.Context, p *describeListenersParams
 	if err := s.checkRegion(p.RegionID, false); err != nil {
 		return nil, err
 	}
-	after, err := readToken(p.NextToken)
+	after, err := readToken("listeners", p.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (s *Server) describeListeners(_ context.Context, p *describeListenersParams
 			r.Listeners = append(r.Listeners, listedListenerOf(l))
 			last = key
 		default:
-			r.NextToken = writeToken(last)
+			r.NextToken = writeToken("listeners", last)
 		}
 	}
 	return r, nil

@@ -82,7 +82,7 @@ func (s *Server) deleteLoadBalancer(ctx context.Context, p *loadBalancerParams) 
 
 type setLoadBalancerNameParams struct {
 	loadBalancerParams
-	LoadBalancerName string `param:"LoadBalancerName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+"`
+	LoadBalancerName string `param:"LoadBalancerName,required" maxlen:"80" pattern:"[\\p{L}\\p{N}._/-]+" form:"letters, digits, '.', '_', '/' and '-'"`
 }
 
 func (s *Server) setLoadBalancerName(ctx context.Context, p *setLoadBalancerNameParams) (*rpc.Empty, error) {
@@ -161,7 +161,7 @@ func (s *Server) setDeleteProtection(ctx context.Context, p *setDeleteProtection
 type setModificationProtectionParams struct {
 	protectionParams
 	Status slb.ModificationProtection `param:"ModificationProtectionStatus,required"`
-	Reason *string                    `param:"ModificationProtectionReason" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	Reason *string                    `param:"ModificationProtectionReason" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 }
 
 // setModificationProtection restricts the console alone; calls go on.

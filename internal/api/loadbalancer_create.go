@@ -21,16 +21,16 @@ type createLoadBalancerParams struct {
 	AddressType            slb.AddressType            `param:"AddressType"` // default: intranet with a VSwitchId, else internet
 	AutoPay                bool                       `param:"AutoPay"`
 	Bandwidth              int                        `param:"Bandwidth" range:"-1|1..5120" err:"InvalidParameter|400|The specified Bandwidth is invalid."`
-	ClientToken            string                     `param:"ClientToken" maxlen:"64" pattern:"[ -~]+"`
+	ClientToken            string                     `param:"ClientToken" maxlen:"64" pattern:"[ -~]+" form:"printable ASCII"`
 	DeleteProtection       slb.Switch                 `param:"DeleteProtection" default:"off"`
 	Duration               int                        `param:"Duration" range:"1..9"`
 	InstanceChargeType     slb.InstanceChargeType     `param:"InstanceChargeType" default:"PayBySpec"`
 	InternetChargeType     slb.InternetChargeType     `param:"InternetChargeType" default:"paybytraffic"`
-	LoadBalancerName       string                     `param:"LoadBalancerName" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._/-]*"`
-	LoadBalancerSpec       string                     `param:"LoadBalancerSpec" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+"`
+	LoadBalancerName       string                     `param:"LoadBalancerName" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._/-]*" form:"a letter, then letters, digits, '.', '_', '/' and '-'"`
+	LoadBalancerSpec       string                     `param:"LoadBalancerSpec" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+" form:"like slb.s1.small"`
 	MasterZoneID           string                     `param:"MasterZoneId" maxlen:"64"`
 	ModificationProtection slb.ModificationProtection `param:"ModificationProtectionStatus" default:"NonProtection"`
-	ModificationReason     string                     `param:"ModificationProtectionReason" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	ModificationReason     string                     `param:"ModificationProtectionReason" maxlen:"80" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 	PayType                slb.PayType                `param:"PayType" default:"PayOnDemand"`
 	PricingCycle           string                     `param:"PricingCycle" enum:"month|year"`
 	ResourceGroupID        string                     `param:"ResourceGroupId" maxlen:"64"`
@@ -98,7 +98,7 @@ func (s *Server) createLoadBalancer(ctx context.Context, p *createLoadBalancerPa
 
 // newLoadBalancer is the instance that the params describe, without an address.
 func (s *Server) newLoadBalancer(p *createLoadBalancerParams) (*slb.LoadBalancer, error) {
-	tags, err := tagsOf(p.Tags)
+	tags, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (s *Server) modify(ctx context.Context, id slb.LoadBalancerID, region strin
 
 type modifyInstanceSpecParams struct {
 	loadBalancerParams
-	LoadBalancerSpec string `param:"LoadBalancerSpec,required" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+"`
+	LoadBalancerSpec string `param:"LoadBalancerSpec,required" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+" form:"like slb.s1.small"`
 	AutoPay          bool   `param:"AutoPay"`
 }
 
@@ -49,7 +49,7 @@ type modifyInstanceChargeTypeParams struct {
 	Bandwidth          int                    `param:"Bandwidth"` // not needed
 	InstanceChargeType slb.InstanceChargeType `param:"InstanceChargeType,required"`
 	InternetChargeType slb.InternetChargeType `param:"InternetChargeType"`
-	LoadBalancerSpec   string                 `param:"LoadBalancerSpec" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+"`
+	LoadBalancerSpec   string                 `param:"LoadBalancerSpec" maxlen:"64" pattern:"slb\\.[a-z0-9]+\\.[a-z0-9]+" form:"like slb.s1.small"`
 }
 
 // modifyInstanceChargeType: metering by LCU goes with payment by traffic alone.
@@ -59,7 +59,7 @@ func (s *Server) modifyInstanceChargeType(ctx context.Context, p *modifyInstance
 		lb.InstanceChargeType = p.InstanceChargeType
 		if p.InstanceChargeType == slb.PayByCLCU {
 			if p.InternetChargeType == slb.PayByBandwidth {
-				return invalid("InternetChargeType")
+				return invalid("InternetChargeType", string(p.InternetChargeType), "paybytraffic where InstanceChargeType is PayByCLCU")
 			}
 			lb.InternetChargeType = slb.PayByTraffic
 			return nil
@@ -93,7 +93,7 @@ func (s *Server) modifyInternetSpec(ctx context.Context, p *modifyInternetSpecPa
 		case lb.InternetChargeType == slb.PayByBandwidth && lb.AddressType == slb.Intranet:
 			return slb.ErrIntranetBandwidth
 		case lb.InternetChargeType == slb.PayByBandwidth && lb.InstanceChargeType == slb.PayByCLCU:
-			return invalid("InternetChargeType")
+			return invalid("InternetChargeType", string(lb.InternetChargeType), "paybytraffic for an instance whose InstanceChargeType is PayByCLCU")
 		case lb.PayType == slb.PrePay && changed:
 			return slb.ErrPrepayChargeType
 		case lb.PayType == slb.PrePay && p.Bandwidth > 0 && p.Bandwidth < lb.Bandwidth:
@@ -120,7 +120,7 @@ func checkReserved(tx *store.Tx, lb *slb.LoadBalancer) error {
 		sum += max(l.Bandwidth, 0)
 	}
 	if sum > lb.Bandwidth {
-		return slb.ErrBandwidthExceeded
+		return slb.ErrBandwidthExceeded.Because("The listeners have reserved %d Mbit/s of %d.", sum, lb.Bandwidth)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ type describeLoadBalancersParams struct {
 	ServerIntranetAddress string                 `param:"ServerIntranetAddress"` // comma list
 	SlaveZoneID           string                 `param:"SlaveZoneId"`
 	Tags                  []tagParam             `param:"Tag.N" listmax:"20"`
-	TagsJSON              []tagJSON              `param:"Tags" jsonparam:"true" listmax:"20"`
+	TagsJSON              []tagJSON              `param:"Tags" jsonparam:"true" listmax:"10"`
 	VSwitchID             string                 `param:"VSwitchId"`
 	VpcID                 string                 `param:"VpcId"`
 }
@@ -120,7 +121,7 @@ func newListFilter(state *slb.State, p *describeLoadBalancersParams) (*listFilte
 		for _, text := range addrs {
 			a, err := netip.ParseAddr(text)
 			if err != nil {
-				return nil, invalid("ServerIntranetAddress")
+				return nil, invalid("ServerIntranetAddress", text, "an IPv4 or IPv6 address, or several with commas between")
 			}
 			f.addrs[a] = true
 		}
@@ -146,7 +147,7 @@ func commaList(text, name string) ([]string, error) {
 	slices.Sort(out)
 	out = slices.Compact(out)
 	if len(out) > maxListed {
-		return nil, invalid(name)
+		return nil, invalidBecause(name, fmt.Sprintf("%s may have at most %d values.", name, maxListed))
 	}
 	return out, nil
 }

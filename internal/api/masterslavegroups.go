@@ -34,13 +34,13 @@ type pairServerParam struct {
 	Type        slb.ServerType `param:"Type" err:"InvalidParameter|400|The type is invalid."`
 	ServerIP    netip.Addr     `param:"ServerIp"`
 	ServerType  string         `param:"ServerType,required" enum:"Master|Slave" missing:"INVALID_SERVER_TYPE|400|Invalid server type." err:"INVALID_SERVER_TYPE|400|Invalid server type."`
-	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 }
 
 type createMasterSlaveGroupParams struct {
 	protectionParams
 	Servers []pairServerParam `param:"MasterSlaveBackendServers" jsonparam:"true"`
-	Name    string            `param:"MasterSlaveServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	Name    string            `param:"MasterSlaveServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 	Tags    []tagParam        `param:"Tag.N"`
 }
 
@@ -103,7 +103,7 @@ func (s *Server) createMasterSlaveGroup(ctx context.Context, p *createMasterSlav
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagsOf(p.Tags)
+	tags, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@ func (s *Server) monitorActions() []rpc.Action {
 const monitorScope = "region-settings"
 
 type monitorParams struct {
-	LogProject string `param:"LogProject,required" minlen:"4" maxlen:"63" pattern:"[a-z0-9][a-z0-9-]*[a-z0-9]"`
-	LogStore   string `param:"LogStore,required" minlen:"2" maxlen:"64" pattern:"[a-z0-9][a-z0-9_-]*[a-z0-9]"`
+	LogProject string `param:"LogProject,required" minlen:"4" maxlen:"63" pattern:"[a-z0-9][a-z0-9-]*[a-z0-9]" form:"small letters, digits and '-', '-' neither first nor last"`
+	LogStore   string `param:"LogStore,required" minlen:"2" maxlen:"64" pattern:"[a-z0-9][a-z0-9_-]*[a-z0-9]" form:"small letters, digits, '-' and '_', these two neither first nor last"`
 	RegionID   string `param:"RegionId,required"`
 }
 

@@ -48,7 +48,7 @@ func pemBlocks(text string) ([]*pem.Block, bool) {
 // them.
 func parseChain(text string) (kept string, chain []*x509.Certificate, err error) {
 	if len(text) > maxCertificateBytes {
-		return "", nil, slb.ErrParameterLength
+		return "", nil, slb.ErrParameterLength.Because("The certificates have %d bytes of at most %d.", len(text), maxCertificateBytes)
 	}
 	blocks, ok := pemBlocks(text)
 	if !ok || len(blocks) > maxChain {

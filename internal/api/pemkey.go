@@ -14,7 +14,7 @@ import (
 // text that is to be kept.
 func parseKey(text string) (key crypto.Signer, kept []byte, err error) {
 	if len(text) > maxKeyBytes {
-		return nil, nil, slb.ErrParameterLength
+		return nil, nil, slb.ErrParameterLength.Because("PrivateKey has %d bytes of at most %d.", len(text), maxKeyBytes)
 	}
 	// Both ways of encrypting a PEM key say so in clear; a key that says so and is
 	// broken besides is still one that was encrypted.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ const maxRulesPerCall = 10
 
 // ruleParam is one element of RuleList.
 type ruleParam struct {
-	RuleName       string `param:"RuleName,required" maxlen:"40" pattern:"[\\p{L}\\p{N}/._-]+" missing:"RuleListMalformed|400|the specified parameter RuleList is unavailable."`
+	RuleName       string `param:"RuleName,required" maxlen:"40" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'" missing:"RuleListMalformed|400|the specified parameter RuleList is unavailable."`
 	Domain         string `param:"Domain" err:"DomainMalformed|400|the specified domain in RuleList parameter is unavailable." maxlen:"253"`
 	URL            string `param:"Url" err:"UrlMalformed|400|the specified url in RuleList parameter is unavailable." maxlen:"80"`
 	VServerGroupID string `param:"VServerGroupId,required" maxlen:"64" missing:"RuleListMalformed|400|the specified parameter RuleList is unavailable."`
@@ -49,13 +50,13 @@ var urlPattern = regexp.MustCompile(`^/[!-~]*$`)
 func (p *ruleParam) check() error {
 	switch {
 	case p.Domain == "" && p.URL == "":
-		return slb.ErrRuleList
+		return slb.ErrRuleList.Because("Rule %s has neither Domain nor Url.", rpc.Shown(p.RuleName))
 	case p.Domain != "" && !domainPattern.MatchString(p.Domain):
-		return slb.ErrRuleDomain
+		return slb.ErrRuleDomain.Because("It is %s; it must be a host name, or one with '*' as its first label.", rpc.Shown(p.Domain))
 	case p.URL == "/":
-		return slb.ErrRuleURLNotAllowed
+		return slb.ErrRuleURLNotAllowed.Because("It is \"/\"; a rule without Url is for all paths.")
 	case p.URL != "" && !urlPattern.MatchString(p.URL):
-		return slb.ErrRuleURL
+		return slb.ErrRuleURL.Because("It is %s; it must be printable ASCII that begins with '/'.", rpc.Shown(p.URL))
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ func (s *Server) createRules(ctx context.Context, p *createRulesParams) (*create
 		return nil, err
 	}
 	if n := len(p.RuleList); n == 0 || n > maxRulesPerCall {
-		return nil, slb.ErrRuleList
+		return nil, slb.ErrRuleList.Because("It has %d elements; it must have 1 to %d.", n, maxRulesPerCall)
 	}
 	var models []*slb.Rule
 	for i := range p.RuleList {
@@ -163,7 +164,7 @@ func ruleFits(tx *store.Tx, others []*slb.Rule, r *slb.Rule) error {
 		case strings.EqualFold(o.Domain, r.Domain) && o.URL == r.URL:
 			return slb.ErrRuleExists
 		case o.Name == r.Name:
-			return invalid("RuleName")
+			return invalidBecause("RuleName", "The listener has another rule of this name.")
 		}
 	}
 	if !hasVServerGroup(tx, r.LoadBalancerID, r.VServerGroupID) {
@@ -184,7 +185,7 @@ func (s *Server) deleteRules(ctx context.Context, p *deleteRulesParams) (*rpc.Em
 		return nil, err
 	}
 	if n := len(p.RuleIDs); n == 0 || n > maxRulesPerCall {
-		return nil, invalid("RuleIds")
+		return nil, invalidBecause("RuleIds", fmt.Sprintf("RuleIds has %d elements; it must have 1 to %d.", n, maxRulesPerCall))
 	}
 	seen, ok := s.cfg.Store.State().Rules.Get(p.RuleIDs[0])
 	if !ok {

@@ -18,13 +18,13 @@ type ruleIDParams struct {
 type setRuleParams struct {
 	ruleIDParams
 	probeSettings
-	Cookie            *string                `param:"Cookie" maxlen:"200" pattern:"[!#%&'*+.^_|~0-9A-Za-z-][!#$%&'*+.^_|~0-9A-Za-z-]*"`
+	Cookie            *string                `param:"Cookie" maxlen:"200" pattern:"[!#%&'*+.^_|~0-9A-Za-z-][!#$%&'*+.^_|~0-9A-Za-z-]*" form:"the name of a cookie, not beginning with '$'"`
 	CookieTimeout     *time.Duration         `param:"CookieTimeout" range:"1..86400" unit:"s"`
 	DryRun            bool                   `param:"DryRun"`
 	HealthCheck       *slb.Switch            `param:"HealthCheck"`
 	HealthTimeout     *time.Duration         `param:"HealthCheckTimeout" range:"1..300" unit:"s"`
 	ListenerSync      *slb.Switch            `param:"ListenerSync"`
-	RuleName          *string                `param:"RuleName" maxlen:"40" pattern:"[\\p{L}\\p{N}/._-]+"`
+	RuleName          *string                `param:"RuleName" maxlen:"40" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 	Scheduler         *slb.Scheduler         `param:"Scheduler"`
 	StickySession     *slb.Switch            `param:"StickySession"`
 	StickySessionType *slb.StickySessionType `param:"StickySessionType"`
@@ -63,7 +63,7 @@ func (p *setRuleParams) apply(r *slb.Rule) error {
 	}
 	if p.Scheduler != nil {
 		if !p.Scheduler.Fits(slb.HTTP) {
-			return invalid("Scheduler")
+			return invalidBecause("Scheduler", string(*p.Scheduler)+" is not for rules.")
 		}
 		r.Scheduler = *p.Scheduler
 	}

@@ -164,5 +164,9 @@ func (s *Server) checkRegion(region string, demanded bool) error {
 // missing is the error for an absent parameter that others make mandatory.
 func missing(name string) error { return slb.ErrMissingParameter.With(name) }
 
-// invalid is the error for a parameter whose value does not fit the others.
-func invalid(name string) error { return slb.ErrInvalidParameter.With(name) }
+// invalid is the error for a parameter whose value does not fit the others; must
+// completes the sentence "it must be ...".
+func invalid(name, value, must string) error { return rpc.InvalidParameter(name, value, must) }
+
+// invalidBecause is invalid with a reason in a sentence of its own.
+func invalidBecause(name, reason string) error { return rpc.InvalidParameterBecause(name, reason) }

@@ -34,7 +34,7 @@ type serverNameParam struct {
 // Validate refuses ids that no server can have.
 func (p *serverNameParam) Validate() error {
 	if !p.ServerID.Valid() {
-		return invalid("ServerId")
+		return invalid("ServerId", string(p.ServerID), "1 to 128 letters, digits and '.', '_', ':', '-', a letter or digit first")
 	}
 	return nil
 }
@@ -56,8 +56,11 @@ func isHostAddress(a netip.Addr) bool {
 // apply changes srv. The list of addresses and the tags are replaced as a whole.
 func (p *serverSettings) apply(srv *slb.Server) error {
 	for i, a := range p.Addresses {
-		if !isHostAddress(a) || slices.Contains(p.Addresses[:i], a) {
-			return invalid("Address")
+		if !isHostAddress(a) {
+			return invalid("Address", a.String(), "the address of a single host")
+		}
+		if slices.Contains(p.Addresses[:i], a) {
+			return invalidBecause("Address", a.String()+" stands in it twice.")
 		}
 	}
 	if len(p.Addresses) > 0 {
@@ -67,7 +70,7 @@ func (p *serverSettings) apply(srv *slb.Server) error {
 	set(&srv.ZoneID, p.ZoneID)
 	set(&srv.VpcID, p.VpcID)
 	if len(p.Tags) > 0 {
-		tags, err := tagsOf(p.Tags)
+		tags, err := tagsOf("Tag", p.Tags)
 		if err != nil {
 			return err
 		}

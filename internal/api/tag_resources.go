@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"iter"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func withTags(tags, added []slb.Tag, quota int) ([]slb.Tag, error) {
 		tags = setTag(tags, t)
 	}
 	if len(tags) > had && exceeds(len(tags), quota) {
-		return nil, slb.ErrTagQuota
+		return nil, slb.ErrTagQuota.Because("It would have %d tags of at most %d.", len(tags), quota)
 	}
 	return tags, nil
 }
@@ -75,7 +74,7 @@ type tagResourcesParams struct {
 }
 
 func (s *Server) tagResources(ctx context.Context, p *tagResourcesParams) (*rpc.Empty, error) {
-	added, err := tagsOf(p.Tags)
+	added, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +132,11 @@ func (s *Server) listTagResources(_ context.Context, p *listTagResourcesParams) 
 	}
 	for _, t := range p.Tags {
 		if t.Key == "" {
-			return nil, invalid("Tag")
+			return nil, invalidBecause("Tag", "A tag needs a key.")
 		}
 	}
-	after, err := readToken(p.NextToken)
+	list := "tags of " + string(p.ResourceType)
+	after, err := readToken(list, p.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *Server) listTagResources(_ context.Context, p *listTagResourcesParams) 
 			continue
 		}
 		if n == taggedPage {
-			r.NextToken = writeToken(last)
+			r.NextToken = writeToken(list, last)
 			break
 		}
 		for _, t := range thing.tags {
@@ -184,17 +184,4 @@ func candidates(state *slb.State, p *listTagResourcesParams, filters []tagFilter
 	}
 	slices.SortFunc(found, func(a, b taggedThing) int { return strings.Compare(a.id, b.id) })
 	return slices.Values(slices.CompactFunc(found, func(a, b taggedThing) bool { return a.id == b.id }))
-}
-
-// writeToken makes a NextToken of the last thing told. It survives changes: the
-// next page goes on behind that place, whatever stands there then.
-func writeToken(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
-
-// readToken reads what writeToken wrote.
-func readToken(token string) (last string, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return "", invalid("NextToken")
-	}
-	return string(b), nil
 }

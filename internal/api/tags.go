@@ -1,9 +1,12 @@
 package api
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/openslb/openslb/internal/rpc"
 	"github.com/openslb/openslb/internal/slb"
 )
 
@@ -16,19 +19,23 @@ type tagParam struct {
 	Value *string `param:"Value"`
 }
 
-// Lengths of a tag's key, in characters: everywhere, and in UploadCACertificate.
+// Lengths in characters: of a tag's key everywhere and in UploadCACertificate, and
+// of its value.
 const (
 	maxTagKey   = 64
 	maxTagKeyCA = 128
+	maxTagValue = 128
 )
 
-// tagsOf checks tags that are to be set. The last of several values for one key
-// counts.
-func tagsOf(params []tagParam) ([]slb.Tag, error) { return tagsWithin(params, maxTagKey) }
+// tagsOf checks tags that are to be set; name is that of their parameter. Two
+// values for one key are refused, as only one of them could be kept.
+func tagsOf(name string, params []tagParam) ([]slb.Tag, error) {
+	return tagsWithin(name, params, maxTagKey)
+}
 
-func tagsWithin(params []tagParam, keyLimit int) ([]slb.Tag, error) {
+func tagsWithin(name string, params []tagParam, keyLimit int) ([]slb.Tag, error) {
 	if len(params) > maxTags {
-		return nil, slb.ErrTooManyTags
+		return nil, slb.ErrTooManyTags.Because("%s has %d of at most %d.", name, len(params), maxTags)
 	}
 	var out []slb.Tag
 	for _, p := range params {
@@ -36,12 +43,24 @@ func tagsWithin(params []tagParam, keyLimit int) ([]slb.Tag, error) {
 		if p.Value != nil {
 			t.Value = *p.Value
 		}
-		if !tagTextFits(t.Key, keyLimit) || t.Key == "" || !tagTextFits(t.Value, 128) {
-			return nil, invalid("Tag")
+		switch {
+		case t.Key == "":
+			return nil, invalidBecause(name, "A tag needs a key.")
+		case !tagTextFits(t.Key, keyLimit):
+			return nil, refusedTag(name, "key", t.Key, keyLimit)
+		case !tagTextFits(t.Value, maxTagValue):
+			return nil, refusedTag(name, "value", t.Value, maxTagValue)
+		case slices.ContainsFunc(out, func(o slb.Tag) bool { return o.Key == t.Key }):
+			return nil, invalidBecause(name, fmt.Sprintf("The key %s stands in it twice.", rpc.Shown(t.Key)))
 		}
-		out = setTag(out, t)
+		out = append(out, t)
 	}
 	return out, nil
+}
+
+func refusedTag(name, part, text string, limit int) error {
+	return invalidBecause(name, fmt.Sprintf("The %s of a tag is %s; it must have at most %d characters, not begin with aliyun or acs:, and not hold http:// or https://.",
+		part, rpc.Shown(text), limit))
 }
 
 func setTag(tags []slb.Tag, t slb.Tag) []slb.Tag {

@@ -34,9 +34,9 @@ type oldTagsParams struct {
 // addTags gives a key that is there the new value.
 func (s *Server) addTags(ctx context.Context, p *oldTagsParams) (*rpc.Empty, error) {
 	if len(p.Tags) > maxOldTagsPerCall {
-		return nil, slb.ErrTooManyTags
+		return nil, slb.ErrTooManyTags.Because("Tags has %d of at most %d.", len(p.Tags), maxOldTagsPerCall)
 	}
-	added, err := tagsOf(asTagParams(p.Tags))
+	added, err := tagsOf("Tags", asTagParams(p.Tags))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Server) addTags(ctx context.Context, p *oldTagsParams) (*rpc.Empty, err
 // removeTags removes pairs; a pair without a value stands for its key.
 func (s *Server) removeTags(ctx context.Context, p *oldTagsParams) (*rpc.Empty, error) {
 	if len(p.Tags) > maxTags {
-		return nil, slb.ErrTooManyTags
+		return nil, slb.ErrTooManyTags.Because("Tags has %d of at most %d.", len(p.Tags), maxTags)
 	}
 	return s.changeOldTags(ctx, p, func(tags []slb.Tag) ([]slb.Tag, error) {
 		return slices.DeleteFunc(tags, func(t slb.Tag) bool { return anyTagMatches(p.Tags, t) }), nil

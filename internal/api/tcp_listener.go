@@ -44,7 +44,7 @@ func (p *tcpSettings) apply(l *slb.Listener, isNew bool) error {
 	}
 	set(&h.Timeout, p.HealthCheckTimeout)
 	if p.HealthCheckType != nil && *p.HealthCheckType == slb.CheckUDP {
-		return invalid("HealthCheckType")
+		return invalid("HealthCheckType", string(slb.CheckUDP), "tcp or http at a TCP listener")
 	}
 	set(&h.Type, p.HealthCheckType)
 	h.SetDefaults(l.Protocol)

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -40,7 +38,7 @@ func oneOf[T ~string](text []byte, into *T, names []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not among the names", text)
+	return &slb.NotAmong{Text: string(text), Allowed: names}
 }
 
 // tlsSuites are versions and cipher suites of a policy. Suites that this server
@@ -62,7 +60,7 @@ func (p *tlsSuites) apply(policy *slb.TLSCipherPolicy) error {
 	for _, c := range p.Ciphers {
 		fits := func(version string) bool { return slices.Contains(slb.CiphersOfVersion(version), string(c)) }
 		if !slices.ContainsFunc(policy.TLSVersions, fits) {
-			return invalid("Ciphers")
+			return invalid("Ciphers", string(c), "a suite of "+strings.Join(policy.TLSVersions, " or "))
 		}
 		if !slices.Contains(policy.Ciphers, string(c)) {
 			policy.Ciphers = append(policy.Ciphers, string(c))
@@ -74,7 +72,7 @@ func (p *tlsSuites) apply(policy *slb.TLSCipherPolicy) error {
 type createTLSPolicyParams struct {
 	tlsSuites
 	RegionID string `param:"RegionId,required"`
-	Name     string `param:"Name,required" minlen:"2" maxlen:"200" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	Name     string `param:"Name,required" minlen:"2" maxlen:"200" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 }
 
 type createTLSPolicyResult struct {
@@ -108,7 +106,7 @@ type tlsPolicyParams struct {
 type setTLSPolicyParams struct {
 	tlsPolicyParams
 	tlsSuites
-	Name string `param:"Name,required" minlen:"2" maxlen:"128" pattern:"\\p{L}[\\p{L}\\p{N}._-]*"`
+	Name string `param:"Name,required" minlen:"2" maxlen:"128" pattern:"\\p{L}[\\p{L}\\p{N}._-]*" form:"a letter, then letters, digits, '.', '_' and '-'"`
 }
 
 type setTLSPolicyResult struct {
@@ -134,7 +132,7 @@ func (s *Server) setTLSPolicy(ctx context.Context, p *setTLSPolicyParams) (*setT
 		if !policy.Servable() {
 			tx.Listeners.Prefix("")
 			if len(tx.State().ListenersUsingPolicy(policy.ID)) > 0 {
-				return invalid("Ciphers")
+				return invalidBecause("Ciphers", "This server has none of these suites, and listeners use the policy.")
 			}
 		}
 		tx.TLSCipherPolicies.Put(policy)
@@ -170,7 +168,7 @@ type listTLSPoliciesParams struct {
 	IncludeListener   bool   `param:"IncludeListener"`
 	MaxItems          int    `param:"MaxItems" default:"20" range:"1..100"`
 	Name              string `param:"Name" maxlen:"200"`
-	NextToken         string `param:"NextToken"`
+	NextToken         string `param:"NextToken" maxlen:"256"`
 	TLSCipherPolicyID string `param:"TLSCipherPolicyId"`
 }
 
@@ -205,9 +203,9 @@ func (s *Server) listTLSPolicies(_ context.Context, p *listTLSPoliciesParams) (*
 	if err := s.checkRegion(p.RegionID, true); err != nil {
 		return nil, err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(p.NextToken)
+	after, err := readToken("TLS policies", p.NextToken)
 	if err != nil {
-		return nil, invalid("NextToken")
+		return nil, err
 	}
 	state := s.cfg.Store.State()
 	r := &listTLSPoliciesResult{}
@@ -218,7 +216,7 @@ func (s *Server) listTLSPolicies(_ context.Context, p *listTLSPoliciesParams) (*
 		}
 		r.TotalCount++
 		switch {
-		case policy.ID <= string(after):
+		case policy.ID <= after:
 		case len(r.Policies) == p.MaxItems:
 			r.IsTruncated = true
 		default:
@@ -227,7 +225,7 @@ func (s *Server) listTLSPolicies(_ context.Context, p *listTLSPoliciesParams) (*
 		}
 	}
 	if r.IsTruncated {
-		r.NextToken = base64.RawURLEncoding.EncodeToString([]byte(last))
+		r.NextToken = writeToken("TLS policies", last)
 	}
 	return r, nil
 }

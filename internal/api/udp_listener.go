@@ -29,8 +29,8 @@ type udpSettings struct {
 	probeBasics
 	ConnectionDrain        *slb.Switch          `param:"ConnectionDrain"`
 	ConnectionDrainTimeout *time.Duration       `param:"ConnectionDrainTimeout" range:"10..900" unit:"s"`
-	HealthCheckExpect      *string              `param:"healthCheckExp" alias:"HealthCheckExp" allowempty:"true" pattern:"[0-9A-Za-z]*"`
-	HealthCheckRequest     *string              `param:"healthCheckReq" alias:"HealthCheckReq" allowempty:"true" pattern:"[0-9A-Za-z]*"`
+	HealthCheckExpect      *string              `param:"healthCheckExp" alias:"HealthCheckExp" allowempty:"true" pattern:"[0-9A-Za-z]*" form:"letters and digits"`
+	HealthCheckRequest     *string              `param:"healthCheckReq" alias:"HealthCheckReq" allowempty:"true" pattern:"[0-9A-Za-z]*" form:"letters and digits"`
 	HealthCheckSwitch      *slb.Switch          `param:"HealthCheckSwitch"`
 	HealthCheckTimeout     *time.Duration       `param:"HealthCheckConnectTimeout" range:"1..300" unit:"s"`
 	HealthCheckType        *slb.HealthCheckType `param:"HealthCheckType"`
@@ -58,10 +58,10 @@ func (p *udpSettings) apply(l *slb.Listener, isNew bool) error {
 	set(&h.Request, p.HealthCheckRequest)
 	set(&h.Expect, p.HealthCheckExpect)
 	if len(h.Request) > maxProbeText {
-		return slb.ErrHealthCheckReq
+		return slb.ErrHealthCheckReq.Because("It may have at most %d characters.", maxProbeText)
 	}
 	if len(h.Expect) > maxProbeText {
-		return slb.ErrHealthCheckExp
+		return slb.ErrHealthCheckExp.Because("It may have at most %d characters.", maxProbeText)
 	}
 	h.SetDefaults(l.Protocol)
 	set(&o.ConnectionDrain, p.ConnectionDrain)
@@ -87,7 +87,7 @@ type createUDPListenerParams struct {
 // createUDPListener: the new listener is stopped.
 func (s *Server) createUDPListener(ctx context.Context, p *createUDPListenerParams) (*rpc.Empty, error) {
 	if slices.Contains(reservedUDPPorts, p.ListenerPort) {
-		return nil, slb.ErrPort
+		return nil, slb.ErrPort.Because("ListenerPort is %d, which is reserved at UDP listeners.", p.ListenerPort)
 	}
 	l := slb.NewUDPListener(p.LoadBalancerID, p.ListenerPort)
 	return &rpc.Empty{}, s.createListener(ctx, &p.listenerParams, &p.newListenerParams, l, func(l *slb.Listener) error {

@@ -39,7 +39,7 @@ type groupServerParam struct {
 	Weight      *int           `param:"Weight" range:"0..100" err:"InvalidWeight.Malformed|400|A specified weight is not valid."`
 	Type        slb.ServerType `param:"Type" err:"InvalidParameter|400|The type is invalid."`
 	ServerIP    netip.Addr     `param:"ServerIp"`
-	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	Description *string        `param:"Description" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 }
 
 // entry is the new entry that the element describes.

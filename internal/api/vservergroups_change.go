@@ -13,7 +13,7 @@ type createVServerGroupParams struct {
 	protectionParams
 	BackendServers   []groupServerParam `param:"BackendServers" jsonparam:"true" err:"BackendServersMalformed|400|the specified parameter BackendServers is unavailable."`
 	Tags             []tagParam         `param:"Tag.N"`
-	VServerGroupName string             `param:"VServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	VServerGroupName string             `param:"VServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 }
 
 // createVServerGroup writes the instance too: that is how its deletion, on
@@ -25,7 +25,7 @@ func (s *Server) createVServerGroup(ctx context.Context, p *createVServerGroupPa
 	if err := s.checkGroupCall(p.BackendServers); err != nil {
 		return nil, err
 	}
-	tags, err := tagsOf(p.Tags)
+	tags, err := tagsOf("Tag", p.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *Server) modifyGroupServers(ctx context.Context, p *modifyGroupServersPa
 type setVServerGroupParams struct {
 	vServerGroupParams
 	BackendServers   []groupServerParam `param:"BackendServers" jsonparam:"true" err:"BackendServersMalformed|400|the specified parameter BackendServers is unavailable."`
-	VServerGroupName *string            `param:"VServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+"`
+	VServerGroupName *string            `param:"VServerGroupName" maxlen:"80" pattern:"[\\p{L}\\p{N}/._-]+" form:"letters, digits, '/', '.', '_' and '-'"`
 }
 
 type setVServerGroupResult struct {

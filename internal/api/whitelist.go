@@ -39,7 +39,8 @@ func (p *whiteListItemsParams) items(family slb.IPVersion) ([]netip.Prefix, erro
 	for text := range strings.SplitSeq(p.SourceItems, ",") {
 		prefix, ok := parseRange(text)
 		if !ok || prefix.Addr().Is4() != (family != slb.IPv6) || prefix.Bits() == 0 || prefix.Addr().IsUnspecified() {
-			return nil, slb.ErrSourceItems
+			return nil, slb.ErrSourceItems.Because("An item is %s; it must be an address or a CIDR block of %s that is not everybody.",
+				rpc.Shown(text), familyName(family))
 		}
 		if !hasRange(out, prefix) {
 			out = append(out, prefix)

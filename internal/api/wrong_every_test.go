@@ -25,7 +25,7 @@ func wrongValuesOf(p *rpc.ParamInfo) []wrongValue {
 	out := []wrongValue{
 		{"huge", huge, p.MaxLen > 0 && p.MaxLen < len(huge)},
 		{"unicode", "日本\u202e\U0001F600ß", false},
-		{"control characters", "a\x00b\r\nX: y", false},
+		{"control characters", "a\x00b\r\nX: y", true},
 		{"no UTF-8", "a\xff\xfeb", false},
 		{"unknown", "zz-no-such-thing-0", false},
 	}
@@ -49,6 +49,27 @@ func wrongValuesOf(p *rpc.ParamInfo) []wrongValue {
 		out = append(out, wrongValue{"not in the list", "perhaps", true})
 	}
 	return out
+}
+
+// withoutReason are the documented texts of InvalidParameter that are about more
+// than one value, and so say all there is.
+var withoutReason = []string{
+	"does not exist", "is exist", "is empty", "emtpy", "not in subnet", "format is error", "network type", "used by another ACL",
+}
+
+// tellsWhy reports whether a message names the parameter, what was given or what
+// is allowed, in bounded length.
+func tellsWhy(message, name, value string) bool {
+	if len(message) > 2_000 {
+		return false
+	}
+	for _, text := range withoutReason {
+		if strings.Contains(message, text) {
+			return true
+		}
+	}
+	_, reason, _ := strings.Cut(message, ". ")
+	return strings.Contains(message, strings.Split(name, ".")[0]) && reason != ""
 }
 
 // TestWrongValuesOfEveryParameter takes a call of each action and spoils one
@@ -87,6 +108,8 @@ func TestWrongValuesOfEveryParameter(t *testing.T) {
 				switch {
 				case status >= 500 && a["Code"] != "ServiceUnavailable" || status < 200 || status >= 400 && (a["Code"] == "" || a["Message"] == ""):
 					t.Errorf("%s %s: HTTP %d %v", name, what, status, a)
+				case a["Code"] == "InvalidParameter" && !tellsWhy(a.text(t, "Message"), name, value):
+					t.Errorf("%s %s: %q does not tell what is wrong with it", name, what, a["Message"])
 				case refused && (status < 400 || status >= 500):
 					t.Errorf("%s %s passes: HTTP %d", name, what, status)
 				case status >= 400 && w.store.State().Revision != before:

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -18,7 +19,9 @@ type wrong struct {
 }
 
 func missingError(name string) *slb.Error { return slb.ErrMissingParameter.With(name) }
-func invalidError(name string) *slb.Error { return slb.ErrInvalidParameter.With(name) }
+func invalidError(name string) *slb.Error {
+	return &slb.Error{Status: 400, Code: "InvalidParameter", Message: fmt.Sprintf(generalText+`%s" is not valid.`, name)}
+}
 
 func row(name string, want *slb.Error, action string, p ...string) wrong {
 	return wrong{name, action, p, want}

@@ -40,6 +40,9 @@ var actionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 //	range:"-1|1..5120"        of integers and durations
 //	minlen:"1" maxlen:"80"    characters of a text
 //	pattern:"[a-z]+"          regular expression that a text must match as a whole
+//	form:"small letters"      the pattern in words, for errors: "it must be ..."
+//	lines:"true"              a text that may hold line breaks and other control characters
+//	secret:"true"             errors never repeat the value
 //	enum:"on|off"             of plain strings: any case is taken, this one is stored
 //	unit:"s"                  of time.Duration; also "ms"
 //	allowempty:"true"         on *string: present and empty gives a pointer to ""

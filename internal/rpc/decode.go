@@ -35,6 +35,9 @@ func (p *param) decode(dst reflect.Value, f form) (present bool, err error) {
 		}
 		return false, nil
 	}
+	if err := p.contradiction(f, ""); err != nil {
+		return true, err
+	}
 	text, found := p.text(f)
 	if text == "" {
 		switch {
@@ -52,7 +55,21 @@ func (p *param) decode(dst reflect.Value, f form) (present bool, err error) {
 	if p.wire == wireJSON {
 		return true, p.decodeJSON(dst, text)
 	}
-	return true, p.fault(p.set(dst, text), p.name)
+	return true, p.fault(p.set(dst, text), p.name, text)
+}
+
+// contradiction refuses a parameter that was sent twice with different values.
+func (p *param) contradiction(f form, prefix string) error {
+	for i := -1; i < len(p.aliases); i++ {
+		name := p.name
+		if i >= 0 {
+			name = p.aliases[i]
+		}
+		if f.contradicts(prefix + name) {
+			return p.refuse(prefix+name, "It was sent more than once, with different values.")
+		}
+	}
+	return nil
 }
 
 // text returns the first non-empty value among the spellings of the name.
@@ -67,23 +84,44 @@ func (p *param) text(f form) (text string, found bool) {
 
 // fault gives a malformed value the error of the parameter; errors that are
 // meant for the caller already stay.
-func (p *param) fault(err error, name string) error {
-	switch {
-	case err == nil:
-		return nil
-	case err != errMalformed:
+func (p *param) fault(err error, name, text string) error {
+	m, ok := err.(*malformed)
+	if !ok {
 		return err
-	case p.invalid != nil:
-		return p.invalid
 	}
-	return invalidParameter(name)
+	if p.secret {
+		return p.refuse(name, name+" must be "+m.must+".")
+	}
+	return p.refuse(name, given(name, text, m.must))
 }
+
+// refuse is the error of the parameter with a reason.
+func (p *param) refuse(name, reason string) error {
+	base := p.invalid
+	if base == nil {
+		base = invalidParameter(name)
+	}
+	return &fault{base, base.because(reason), p.invalid == nil, reason}
+}
+
+// fault is a refused value on its way out of nested parameters.
+type fault struct {
+	base    *Error
+	whole   *Error // base with the reason
+	general bool   // base is no choice of the parameter's tags
+	reason  string
+}
+
+func (f *fault) Error() string      { return f.whole.Error() }
+func (f *fault) APICode() string    { return f.whole.Code }
+func (f *fault) APIMessage() string { return f.whole.Message }
+func (f *fault) HTTPStatus() int    { return f.whole.Status }
 
 // outerFault lets the error tag of a list or JSON parameter stand for faults of
 // its elements, unless the element's own tag or type has chosen an error.
-func (p *param) outerFault(sub *param, err error) error {
-	if e, ok := err.(*Error); ok && p.invalid != nil && sub.invalid == nil && e.Code == "InvalidParameter" {
-		return p.invalid
+func (p *param) outerFault(err error) error {
+	if f, ok := err.(*fault); ok && p.invalid != nil && f.general {
+		return &fault{p.invalid, p.invalid.because(f.reason), false, f.reason}
 	}
 	return err
 }
@@ -103,6 +141,11 @@ func (p *param) displayName() string {
 	return p.name
 }
 
+// tooMany is the reason against a list that is too long.
+func (p *param) tooMany(name string) string {
+	return name + " may have at most " + strconv.Itoa(p.listMax) + " elements."
+}
+
 // decodeList reads Name.1, Name.2 ... or Name.1.Key ... . Numbers may have
 // gaps and may come in any order; elements are taken in the order of their
 // numbers.
@@ -118,15 +161,22 @@ func (p *param) decodeList(dst reflect.Value, f form, name string) (present bool
 		if dotted != (p.elem != nil) || f[i].value == "" || dotted && !p.elem.has(field) {
 			continue
 		}
-		number, err := strconv.Atoi(digits)
-		if err != nil || number < 1 || digits[0] == '0' || digits[0] == '+' {
+		if strings.Trim(digits, "+-0123456789") != "" || digits == "" {
 			continue // not an element, thus an unknown parameter
 		}
+		// A client that counts from 0 must not lose the first element in silence.
+		number, err := strconv.Atoi(digits)
+		if err != nil || number < 1 || digits[0] == '0' || digits[0] == '+' {
+			return true, p.refuse(f[i].name, "The numbers in its name count from 1.")
+		}
 		if len(elements) > 0 && elements[len(elements)-1].number == number {
+			if !dotted && f[i].value != f[elements[len(elements)-1].at].value {
+				return true, p.refuse(f[i].name, "It was sent more than once, with different values.")
+			}
 			continue
 		}
 		if len(elements) >= p.listMax {
-			return true, p.fault(errMalformed, name)
+			return true, p.refuse(name, p.tooMany(name))
 		}
 		elements = append(elements, element{number, i})
 	}
@@ -139,7 +189,7 @@ func (p *param) decodeList(dst reflect.Value, f form, name string) (present bool
 	for i, e := range elements {
 		full := prefix + strconv.Itoa(e.number)
 		if p.elem == nil {
-			err = p.fault(p.set(list.Index(i), f[e.at].value), full)
+			err = p.fault(p.set(list.Index(i), f[e.at].value), full, f[e.at].value)
 		} else {
 			err = p.decodeElement(list.Index(i), f, full+".")
 		}
@@ -155,6 +205,9 @@ func (p *param) decodeList(dst reflect.Value, f form, name string) (present bool
 func (p *param) decodeElement(dst reflect.Value, f form, prefix string) error {
 	for i := range p.elem.params {
 		sub := &p.elem.params[i]
+		if err := sub.contradiction(f, prefix); err != nil {
+			return p.outerFault(err)
+		}
 		text := f.get(prefix + sub.name)
 		for j := 0; text == "" && j < len(sub.aliases); j++ {
 			text = f.get(prefix + sub.aliases[j])
@@ -167,8 +220,8 @@ func (p *param) decodeElement(dst reflect.Value, f form, prefix string) error {
 				continue
 			}
 		}
-		if err := sub.fault(sub.set(dst.FieldByIndex(sub.index), text), prefix+sub.name); err != nil {
-			return p.outerFault(sub, err)
+		if err := sub.fault(sub.set(dst.FieldByIndex(sub.index), text), prefix+sub.name, text); err != nil {
+			return p.outerFault(err)
 		}
 	}
 	return nil

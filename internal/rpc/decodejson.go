@@ -10,9 +10,28 @@ import (
 func (p *param) decodeJSON(dst reflect.Value, text string) error {
 	v, err := parseLenient(text)
 	if err != nil {
-		return p.fault(errMalformed, p.name)
+		return p.fault(p.malformedJSON(), p.name, text)
 	}
 	return p.setJSON(dst, v, p.name)
+}
+
+// malformedJSON says what the text of the parameter must be.
+func (p *param) malformedJSON() *malformed {
+	if p.isSlice {
+		return &malformed{"a JSON array"}
+	}
+	return &malformed{"a JSON object"}
+}
+
+// wrongKind refuses JSON of another kind than the parameter wants.
+func (p *param) wrongKind(v jsonValue, path, must string) error {
+	switch v.kind {
+	case jsonArray:
+		return p.refuse(path, path+" is a JSON array; it must be "+must+".")
+	case jsonObject:
+		return p.refuse(path, path+" is a JSON object; it must be "+must+".")
+	}
+	return p.fault(&malformed{must}, path, v.text)
 }
 
 // setJSON stores a parsed value; path names it in errors.
@@ -26,10 +45,10 @@ func (p *param) setJSON(dst reflect.Value, v jsonValue, path string) error {
 	case !p.isSlice:
 		return p.setElement(dst, v, path)
 	case v.kind != jsonArray:
-		return p.fault(errMalformed, path)
+		return p.wrongKind(v, path, p.malformedJSON().must)
 	}
 	if len(v.items) > p.listMax {
-		return p.fault(errMalformed, path)
+		return p.refuse(path, p.tooMany(path))
 	}
 	list := reflect.MakeSlice(dst.Type(), len(v.items), len(v.items))
 	n := 0
@@ -50,9 +69,9 @@ func (p *param) setJSON(dst reflect.Value, v jsonValue, path string) error {
 func (p *param) setElement(dst reflect.Value, v jsonValue, path string) error {
 	if p.elem == nil {
 		if v.kind != jsonText {
-			return p.fault(errMalformed, path)
+			return p.wrongKind(v, path, "a single value")
 		}
-		return p.fault(p.set(dst, v.text), path)
+		return p.fault(p.set(dst, v.text), path, v.text)
 	}
 	if v.kind == jsonText {
 		if sub := p.elem.bare(); sub != nil {
@@ -60,7 +79,7 @@ func (p *param) setElement(dst reflect.Value, v jsonValue, path string) error {
 		}
 	}
 	if v.kind != jsonObject {
-		return p.fault(errMalformed, path)
+		return p.wrongKind(v, path, "a JSON object")
 	}
 	for i := range p.elem.params {
 		sub := &p.elem.params[i]
@@ -78,14 +97,14 @@ func (p *param) setElement(dst reflect.Value, v jsonValue, path string) error {
 		case sub.wire == wireJSON:
 			err = sub.setJSON(field, item, path+"."+sub.name)
 		case item.kind != jsonText:
-			err = sub.fault(errMalformed, path+"."+sub.name)
+			err = sub.wrongKind(item, path+"."+sub.name, "a single value")
 		case item.text == "":
 			field.Set(reflect.New(field.Type().Elem()))
 		default:
-			err = sub.fault(sub.set(field, item.text), path+"."+sub.name)
+			err = sub.fault(sub.set(field, item.text), path+"."+sub.name, item.text)
 		}
 		if err != nil {
-			return p.outerFault(sub, err)
+			return p.outerFault(err)
 		}
 	}
 	return nil

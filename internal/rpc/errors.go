@@ -86,8 +86,3 @@ func missingParameter(name string) *Error {
 	return &Error{http.StatusBadRequest, "MissingParameter",
 		fmt.Sprintf(`The input parameter "%s" that is mandatory for processing this request is not supplied.`, name)}
 }
-
-// invalidParameter is the error for a value that is malformed or out of range.
-func invalidParameter(name string) *Error {
-	return &Error{http.StatusBadRequest, "InvalidParameter", fmt.Sprintf(`The specified parameter "%s" is not valid.`, name)}
-}

@@ -11,8 +11,9 @@ type pair struct{ name, value string }
 
 // form holds the parameters of one request, sorted bytewise by name as the
 // signatures want it. Equal names keep the order in which they came, query
-// before body; the first counts. As that order is part of the signed text,
-// nobody on the way can swap two values.
+// before body; the first counts, and an action refuses a parameter of its own that
+// has two values. As that order is part of the signed text, nobody on the way can
+// swap two values.
 type form []pair
 
 // parseForm appends the parameters in raw, the text of a query or of a form
@@ -35,7 +36,7 @@ func parseForm(dst form, raw string, limit int) (form, error) {
 		}
 		value, ok := unescape(rawValue)
 		if !ok {
-			return dst, invalidParameter(name)
+			return dst, InvalidParameterBecause(name, "Its percent-encoding is broken.")
 		}
 		dst = append(dst, pair{name, value})
 	}
@@ -67,6 +68,18 @@ func (f form) lookup(name string) (string, bool) {
 		return f[i].value, true
 	}
 	return "", false
+}
+
+// contradicts reports whether name was sent more than once with different values.
+// Which of them is meant nobody can say.
+func (f form) contradicts(name string) bool {
+	i := f.find(name)
+	for j := i + 1; j < len(f) && f[j].name == name; j++ {
+		if f[j].value != f[i].value {
+			return true
+		}
+	}
+	return false
 }
 
 // get is lookup with "" for absent.

@@ -11,14 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// errMalformed says that a text does not fit the field; decode turns it into
-// the field's own error.
-var errMalformed = errors.New("malformed value")
-
-// setter stores text in a field.
+// setter stores text in a field. A text that does not fit is *malformed.
 type setter func(dst reflect.Value, text string) error
 
 // checks are the conditions that tags put on a single value.
@@ -26,6 +23,8 @@ type checks struct {
 	spans          []span
 	minLen, maxLen int // characters; 0: no limit
 	pattern        *regexp.Regexp
+	form           string // the pattern in words
+	lines          bool   // control characters are welcome
 	enum           []string
 	unit           time.Duration
 }
@@ -95,9 +94,11 @@ func newSetter(t reflect.Type, c checks) (setter, string, error) {
 	return set, name, nil
 }
 
-// acceptable reports whether text satisfies the conditions on text.
+// acceptable reports whether text satisfies the conditions on text. Control
+// characters are for texts of several lines; in names they only deceive those who
+// read them.
 func (c *checks) acceptable(text string) bool {
-	if !utf8.ValidString(text) {
+	if !utf8.ValidString(text) || !c.lines && strings.ContainsFunc(text, unicode.IsControl) {
 		return false
 	}
 	if c.minLen != 0 || c.maxLen != 0 {
@@ -110,9 +111,10 @@ func (c *checks) acceptable(text string) bool {
 }
 
 func stringSetter(c checks) setter {
+	bad := &malformed{c.mustText()}
 	return func(dst reflect.Value, text string) error {
 		if !c.acceptable(text) {
-			return errMalformed
+			return bad
 		}
 		if c.enum != nil {
 			for _, v := range c.enum {
@@ -121,7 +123,7 @@ func stringSetter(c checks) setter {
 					return nil
 				}
 			}
-			return errMalformed
+			return bad
 		}
 		dst.SetString(text)
 		return nil
@@ -129,28 +131,42 @@ func stringSetter(c checks) setter {
 }
 
 // textSetter leaves the parsing to the type. An error of the type's own that
-// may be shown to the caller passes; any other means malformed.
+// may be shown to the caller passes; any other means malformed, and may say what
+// would not be.
 func textSetter(c checks) setter {
+	bad := &malformed{c.mustText()}
+	other := &malformed{"of the documented form"}
 	return func(dst reflect.Value, text string) error {
 		if !c.acceptable(text) {
-			return errMalformed
+			return bad
 		}
 		if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
 			if shown, ok := errors.AsType[apiError](err); ok {
 				return shown
 			}
-			return errMalformed
+			if e, ok := errors.AsType[interface {
+				error
+				AllowedTexts() []string
+			}](err); ok {
+				return &malformed{orList(e.AllowedTexts())}
+			}
+			return other
 		}
 		return nil
 	}
 }
+
+var (
+	errAddr = &malformed{"an IPv4 or IPv6 address"}
+	errBool = &malformed{"true or false"}
+)
 
 // setAddr takes no zone: an address of the API means the same on every host. An
 // IPv4 address in IPv6 notation is the IPv4 address, however it was written.
 func setAddr(dst reflect.Value, text string) error {
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
-		return errMalformed
+		return errAddr
 	}
 	*dst.Addr().Interface().(*netip.Addr) = addr.Unmap()
 	return nil
@@ -163,16 +179,20 @@ func setBool(dst reflect.Value, text string) error {
 	case strings.EqualFold(text, "false"):
 		dst.SetBool(false)
 	default:
-		return errMalformed
+		return errBool
 	}
 	return nil
 }
 
 func intSetter(bits int, spans []span) setter {
+	if spans == nil && bits < 64 {
+		spans = []span{{-1 << (bits - 1), 1<<(bits-1) - 1}}
+	}
+	bad := &malformed{mustSpans(spans)}
 	return func(dst reflect.Value, text string) error {
 		n, err := strconv.ParseInt(text, 10, bits)
 		if err != nil || text[0] == '+' || !within(spans, n) {
-			return errMalformed
+			return bad
 		}
 		dst.SetInt(n)
 		return nil
@@ -180,10 +200,18 @@ func intSetter(bits int, spans []span) setter {
 }
 
 func uintSetter(bits int, spans []span) setter {
+	shown := spans
+	if spans == nil {
+		shown = []span{{0, math.MaxInt64}}
+		if bits < 64 {
+			shown[0].high = 1<<bits - 1
+		}
+	}
+	bad := &malformed{mustSpans(shown)}
 	return func(dst reflect.Value, text string) error {
 		n, err := strconv.ParseUint(text, 10, bits)
 		if err != nil || spans != nil && (n > math.MaxInt64 || !within(spans, int64(n))) {
-			return errMalformed
+			return bad
 		}
 		dst.SetUint(n)
 		return nil
@@ -191,11 +219,12 @@ func uintSetter(bits int, spans []span) setter {
 }
 
 func durationSetter(c checks) setter {
+	limit := math.MaxInt64 / int64(c.unit)
+	bad := &malformed{mustSpans(c.spans)}
 	return func(dst reflect.Value, text string) error {
 		n, err := strconv.ParseInt(text, 10, 64)
-		limit := math.MaxInt64 / int64(c.unit)
 		if err != nil || text[0] == '+' || n > limit || n < -limit || !within(c.spans, n) {
-			return errMalformed
+			return bad
 		}
 		dst.SetInt(n * int64(c.unit))
 		return nil

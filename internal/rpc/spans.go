@@ -10,6 +10,19 @@ import (
 // span is a closed range of integers.
 type span struct{ low, high int64 }
 
+// String is the range in words.
+func (s span) String() string {
+	switch {
+	case s.low == s.high:
+		return strconv.FormatInt(s.low, 10)
+	case s.low == math.MinInt64:
+		return fmt.Sprintf("a whole number of at most %d", s.high)
+	case s.high == math.MaxInt64:
+		return fmt.Sprintf("a whole number of at least %d", s.low)
+	}
+	return fmt.Sprintf("a whole number from %d to %d", s.low, s.high)
+}
+
 // parseSpans reads the range tag: single numbers and low..high, separated by |,
 // as in "-1|1..5120". Either end may be left out.
 func parseSpans(text string) ([]span, error) {

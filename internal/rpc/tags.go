@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -34,6 +35,7 @@ type param struct {
 	elem       *paramSet
 	isSlice    bool // wireJSON: array rather than one object
 	elemType   reflect.Type
+	secret     bool // no error repeats its value
 	info       ParamInfo
 }
 
@@ -45,7 +47,7 @@ type paramSet struct {
 
 var (
 	paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
-	knownTags = regexp.MustCompile(`^(param|alias|default|range|minlen|maxlen|pattern|enum|unit|allowempty|jsonparam|err|missing|listmax|out|json|doc)$`)
+	knownTags = regexp.MustCompile(`^(param|alias|default|range|minlen|maxlen|pattern|enum|unit|allowempty|form|secret|lines|jsonparam|err|missing|listmax|out|json|doc)$`)
 )
 
 // defaultListMax bounds a list whose field sets no listmax.
@@ -148,6 +150,7 @@ func compileParam(f reflect.StructField, tag string) (param, error) {
 	if p.missing, err = errorTag(f.Tag.Get("missing")); err != nil {
 		return p, err
 	}
+	p.secret = f.Tag.Get("secret") == "true"
 	p.listMax = defaultListMax
 	if text, ok := f.Tag.Lookup("listmax"); ok {
 		if p.listMax, err = strconv.Atoi(text); err != nil || p.listMax < 1 || p.wire == wireText {
@@ -238,6 +241,10 @@ func compileChecks(tag reflect.StructTag) (c checks, err error) {
 		if c.pattern, err = regexp.Compile(`^(?:` + text + `)$`); err != nil {
 			return c, err
 		}
+	}
+	c.lines = tag.Get("lines") == "true"
+	if c.form = tag.Get("form"); (c.form == "") != (c.pattern == nil) {
+		return c, errors.New("a pattern needs its form in words, and a form its pattern")
 	}
 	if text, ok := tag.Lookup("enum"); ok {
 		c.enum = strings.Split(text, "|")

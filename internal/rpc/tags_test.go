@@ -60,6 +60,12 @@ func TestMalformedTags(t *testing.T) {
 		"pattern": {struct {
 			A string `param:"A" pattern:"("`
 		}{}, "missing closing"},
+		"pattern without words": {struct {
+			A string `param:"A" pattern:"a"`
+		}{}, "in words"},
+		"words without a pattern": {struct {
+			A string `param:"A" form:"a"`
+		}{}, "in words"},
 		"enum on number": {struct {
 			A int `param:"A" enum:"1|2"`
 		}{}, "enum on type"},

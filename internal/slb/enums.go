@@ -21,8 +21,24 @@ func parseEnum[T ~string](text []byte, into *T, allowed ...T) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is none of %v", text, allowed)
+	e := &NotAmong{Text: string(text)}
+	for _, v := range allowed {
+		e.Allowed = append(e.Allowed, string(v))
+	}
+	return e
 }
+
+// NotAmong says that a text is none of those that are documented.
+type NotAmong struct {
+	Text    string
+	Allowed []string
+}
+
+// Error names the text and all that it could be.
+func (e *NotAmong) Error() string { return fmt.Sprintf("%q is none of %v", e.Text, e.Allowed) }
+
+// AllowedTexts is Allowed, for those who look for it by interface.
+func (e *NotAmong) AllowedTexts() []string { return e.Allowed }
 
 // Protocol is a listener's protocol, in the lower case of the answers.
 type Protocol string

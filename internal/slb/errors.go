@@ -27,13 +27,18 @@ func (e *Error) With(args ...any) *Error {
 	return &Error{Status: e.Status, Code: e.Code, Message: fmt.Sprintf(e.Message, args...)}
 }
 
+// Because returns a copy of e whose text goes on with a reason, a sentence of its
+// own. The documented text stays in front, where clients look for it.
+func (e *Error) Because(format string, args ...any) *Error {
+	return &Error{Status: e.Status, Code: e.Code, Message: e.Message + " " + fmt.Sprintf(format, args...)}
+}
+
 // Each API error is declared once. The catalogue uses one code with several
 // messages, so that the value carries the name. Misspelled texts are the
 // vendor's: clients compare them.
 var (
-	// ErrMissingParameter and ErrInvalidParameter take the parameter's name.
+	// ErrMissingParameter takes the parameter's name.
 	ErrMissingParameter = &Error{400, "MissingParameter", "The input parameter \"%s\" that is mandatory for processing this request is not supplied."}
-	ErrInvalidParameter = &Error{400, "InvalidParameter", "The specified parameter \"%s\" is not valid."}
 	ErrParameterLength  = &Error{400, "InvalidParameterLength", "The specified parameter length is not valid."}
 	ErrUnsupported      = &Error{400, "UnsupportedParameter", "The specified parameter is not unsupported."}
 	ErrRegionNotFound   = &Error{404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."}
