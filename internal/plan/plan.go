@@ -60,6 +60,7 @@ func instance(s *slb.State, lb *slb.LoadBalancer) *spec.Instance {
 	if len(inst.Frontends) == 0 {
 		return nil
 	}
+	unmarking(inst.Frontends)
 	return inst
 }
 

@@ -42,7 +42,7 @@ func (s *snapshot) appendLocation(dst []byte, view *policy.View, plan *policy.Pl
 // editRequest turns a plan into changes of a request's head. peer and port are
 // those of the client, as text.
 func (s *snapshot) editRequest(e *h1.RequestEdits, plan *policy.Plan, peer, port []byte) {
-	*e = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true, CookieCut: plan.Cut, DropNames: plan.Headers.OwnNames}
+	*e = h1.RequestEdits{Drop: s.drop, Lines: plan.Headers.Lines, CountHops: true, CookieCuts: plan.Cuts, DropNames: plan.Headers.OwnNames}
 	if plan.Headers.ForwardedFor {
 		e.ForwardedFor = peer
 	}

@@ -18,8 +18,8 @@ type Sticky struct {
 	// Timeout ends a session that has been idle so long; for StickyInsert. The
 	// cookie of a server lasts as long as the server says.
 	Timeout time.Duration
-	// Cookie is the server's, for StickyServer. With the other modes it is one that
-	// was marked before: clients have it still, and servers get it without the mark.
-	// Empty: none was.
+	// Cookie is the server's, for StickyServer. With the other modes it is one that was
+	// marked before, or is by another frontend of the instance. Where there is one,
+	// servers get cookies of whatever name without the marks. Empty: none was.
 	Cookie string
 }

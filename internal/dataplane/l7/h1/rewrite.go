@@ -23,9 +23,10 @@ type RequestEdits struct {
 	SrcPort []byte
 	// CountHops writes the loop marker, one higher than it came.
 	CountHops bool
-	// CookieCut are the bytes of Cookie's answer that are left out, from the first
-	// to behind the last.
-	CookieCut [2]int
+	// CookieCuts are the bytes of Cookie's answer that are left out: pieces in their
+	// order, each from its first byte to behind its last. The first empty one ends
+	// them.
+	CookieCuts [4][2]int
 }
 
 // AppendHead appends the head as the server is to see it. The line is in origin
@@ -65,9 +66,14 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 		case drop.Has(f.ID) || f.nominated || len(e.DropNames) > 0 && isOneOf(f.Name(buf), e.DropNames):
 			dst = append(dst, buf[from:end]...)
 			from = int(f.End)
-		case i == r.cookie && e.CookieCut[1] > 0:
-			dst = append(dst, buf[from:int(f.Value)+e.CookieCut[0]]...)
-			from = int(f.Value) + e.CookieCut[1]
+		case i == r.cookie:
+			for _, cut := range e.CookieCuts {
+				if cut[1] == 0 {
+					break
+				}
+				dst = append(dst, buf[from:int(f.Value)+cut[0]]...)
+				from = int(f.Value) + cut[1]
+			}
 		}
 		end = int(f.End)
 	}

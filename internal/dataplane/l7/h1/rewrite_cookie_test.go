@@ -34,15 +34,16 @@ func TestCutFromCookie(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		drop Mask
-		cut  [2]int
+		cuts [4][2]int
 		want string
 	}{
-		{"A: b\r\nCookie: abcdef\r\nC: d\r\n", 0, [2]int{1, 3}, "A: b\r\nCookie: adef\r\nC: d\r\n"},
-		{"A: b\r\nCookie:  abcdef \r\nKeep-Alive: d\r\n", 0, [2]int{0, 6}, "A: b\r\nCookie:   \r\n"},
-		{"Keep-Alive: b\r\ncookie: abcdef\r\nCookie: abcdef\r\n", 0, [2]int{5, 6}, "cookie: abcde\r\nCookie: abcdef\r\n"},
-		{"Cookie: abcdef\r\n", Of(Cookie), [2]int{1, 3}, ""},
-		{"Cookie: abcdef\r\n", 0, [2]int{}, "Cookie: abcdef\r\n"},
-		{"A: b\r\n", 0, [2]int{1, 3}, "A: b\r\n"},
+		{"A: b\r\nCookie: abcdef\r\nC: d\r\n", 0, [4][2]int{{1, 3}}, "A: b\r\nCookie: adef\r\nC: d\r\n"},
+		{"A: b\r\nCookie:  abcdef \r\nKeep-Alive: d\r\n", 0, [4][2]int{{0, 6}}, "A: b\r\nCookie:   \r\n"},
+		{"Keep-Alive: b\r\ncookie: abcdef\r\nCookie: abcdef\r\n", 0, [4][2]int{{5, 6}}, "cookie: abcde\r\nCookie: abcdef\r\n"},
+		{"Cookie: abcdef\r\n", Of(Cookie), [4][2]int{{1, 3}}, ""},
+		{"Cookie: abcdef\r\n", 0, [4][2]int{}, "Cookie: abcdef\r\n"},
+		{"A: b\r\nCookie: abcdefgh\r\nC: d\r\n", 0, [4][2]int{{0, 1}, {1, 2}, {4, 5}, {7, 8}}, "A: b\r\nCookie: cdfg\r\nC: d\r\n"},
+		{"A: b\r\n", 0, [4][2]int{{1, 3}}, "A: b\r\n"},
 	} {
 		buf := []byte("GET / HTTP/1.1\r\nHost: h\r\n" + c.in + "\r\n")
 		var r Request
@@ -50,7 +51,7 @@ func TestCutFromCookie(t *testing.T) {
 		if done, err := r.Parse(buf); !done || err != nil {
 			t.Fatal(done, err)
 		}
-		got := string(r.AppendHead(nil, buf, &RequestEdits{Drop: c.drop, CookieCut: c.cut}))
+		got := string(r.AppendHead(nil, buf, &RequestEdits{Drop: c.drop, CookieCuts: c.cuts}))
 		if want := "GET / HTTP/1.1\r\nHost: h\r\n" + c.want + "\r\n"; got != want {
 			t.Errorf("%q: %q, want %q", c.in, got, want)
 		}

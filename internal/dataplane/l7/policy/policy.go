@@ -31,6 +31,10 @@ type View struct {
 	Now    int64  // Unix time; for snapshots with Sessions
 }
 
+// MaxCuts is how many cookies of a request are freed of marks. Few sites have had
+// more in their time.
+const MaxCuts = 4
+
 // Action is who answers.
 type Action uint8
 
@@ -56,8 +60,9 @@ type Plan struct {
 	// Member is the server that the session is on and that may have traffic; nil
 	// if there is none. Pick takes it into account.
 	Member *pool.Member
-	// Cut are the bytes of View.Cookie that are not for the server.
-	Cut [2]int
+	// Cuts are the bytes of View.Cookie that are not for the server, from first to last;
+	// those that are not needed are zero.
+	Cuts [MaxCuts][2]int
 
 	sticky *sticky // nil: sessions are not kept
 	now    int64   // View.Now
@@ -130,7 +135,7 @@ func NewSnapshot(secret []byte, f spec.Frontend, p *pool.Pool, rules ...*pool.Po
 	if f.HTTP != nil {
 		s.options = *f.HTTP
 	}
-	key := listenerKey(secret, f.ID)
+	key := instanceKey(secret, f.ID)
 	to := func(p *pool.Pool, o *spec.Sticky) target {
 		s.sessions = s.sessions || o != nil && o.Mode != spec.StickyOff
 		return target{pool: p, sticky: newSticky(o, p, key)}

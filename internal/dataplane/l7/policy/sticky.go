@@ -40,7 +40,7 @@ type tag [tagSize]byte
 type sticky struct {
 	insert  bool
 	name    string // of the cookie; empty: sessions are not kept any more
-	former  string // name of a cookie that was marked before; empty: none was
+	marked  bool   // cookies of servers carry marks, or may still do so
 	timeout int64  // seconds, for insert
 	key     [sha256.Size]byte
 	hashers sync.Pool // of *hasher
@@ -55,10 +55,12 @@ type tagTable struct {
 	tags    map[*pool.Member]tag
 }
 
-// listenerKey derives the key for the cookies of one listener.
-func listenerKey(secret []byte, id spec.FrontendID) (key [sha256.Size]byte) {
+// instanceKey derives the key for the cookies of one instance. Clients send a
+// cookie to all its listeners, whatever their ports: each has to know the marks of
+// the others.
+func instanceKey(secret []byte, id spec.FrontendID) (key [sha256.Size]byte) {
 	h := hmac.New(sha256.New, secret)
-	fmt.Fprintf(h, "session cookie\x00%s\x00%s\x00%d", id.Instance, id.Protocol, id.Port)
+	fmt.Fprintf(h, "session cookie\x00%s", id.Instance)
 	h.Sum(key[:0])
 	return key
 }
@@ -68,15 +70,12 @@ func newSticky(o *spec.Sticky, p *pool.Pool, key [sha256.Size]byte) *sticky {
 	if o == nil || p == nil {
 		return nil
 	}
-	s := &sticky{key: key, pool: p}
+	s := &sticky{key: key, pool: p, marked: o.Cookie != ""}
 	switch o.Mode {
 	case spec.StickyInsert:
 		s.insert, s.name, s.timeout = true, InsertedCookie, max(1, int64(o.Timeout/time.Second))
-		s.former = o.Cookie
 	case spec.StickyServer:
 		s.name = o.Cookie
-	default:
-		s.former = o.Cookie
 	}
 	s.hashers.New = func() any { return &hasher{h: hmac.New(sha256.New, s.key[:])} }
 	return s
@@ -143,46 +142,51 @@ func (s *sticky) tags() *tagTable {
 
 // read finds the mark in a Cookie header and takes it into the plan.
 func (s *sticky) read(p *Plan, cookies []byte, now int64) {
-	if s.former != "" {
+	if s.marked {
 		s.unmark(p, cookies)
 	}
 	if s.name == "" {
 		return
 	}
 	p.sticky, p.now, p.renew = s, now, true
-	for from := 0; from < len(cookies); {
+	for from := 0; s.insert && from < len(cookies); {
 		start, end, next := cookieValue(cookies, from, s.name)
 		if start < 0 {
 			return
 		}
 		from = next
-		if !s.insert {
-			start = behindQuote(cookies, start, end)
-		}
-		if s.readMark(p, cookies[start:end], now) {
-			if !s.insert {
-				p.Cut = [2]int{start, start + markText + 1}
-			}
+		if s.readInserted(p, cookies[start:end], now) {
 			return
 		}
 	}
 }
 
-// unmark takes the mark out of a cookie that is not marked any more: without it
-// the application would lose its sessions with the setting.
+// unmark takes the marks out of all cookies, whatever their names: clients still have
+// those that were marked under former settings, or by another listener of the
+// instance, and no application would know its cookie with a mark. The first one
+// in the cookie that is marked now says where the session is.
 func (s *sticky) unmark(p *Plan, cookies []byte) {
-	for from := 0; from < len(cookies); {
-		start, end, next := cookieValue(cookies, from, s.former)
+	n, found := 0, s.insert || s.name == ""
+	for from := 0; n < len(p.Cuts); {
+		name, start, end, next := nextCookie(cookies, from)
 		if start < 0 {
 			return
 		}
 		from = next
 		start = behindQuote(cookies, start, end)
-		if value := cookies[start:end]; len(value) > markText && value[markText] == markEnd {
-			if _, ours := s.decode(value[:markText]); ours {
-				p.Cut = [2]int{start, start + markText + 1}
-				return
-			}
+		value := cookies[start:end]
+		if len(value) <= markText || value[markText] != markEnd {
+			continue
+		}
+		mark, ours := s.decode(value[:markText])
+		if !ours {
+			continue
+		}
+		p.Cuts[n] = [2]int{start, start + markText + 1}
+		n++
+		if !found && string(name) == s.name {
+			found = true
+			p.Member = s.tags().byTag[tag(mark[:tagSize])]
 		}
 	}
 }
@@ -205,23 +209,21 @@ func (s *sticky) decode(text []byte) (mark [markSize]byte, ours bool) {
 	return mark, hmac.Equal(sum[:markSize-markBody], mark[markBody:])
 }
 
-// readMark tells whether a value is one of ours. Then it may still be too old,
+// readInserted tells whether a value is one of ours. Then it may still be too old,
 // or of a server that is not to be had.
-func (s *sticky) readMark(p *Plan, value []byte, now int64) bool {
-	if s.insert && len(value) != markText || !s.insert && (len(value) <= markText || value[markText] != markEnd) {
+func (s *sticky) readInserted(p *Plan, value []byte, now int64) bool {
+	if len(value) != markText {
 		return false
 	}
-	mark, ours := s.decode(value[:markText])
+	mark, ours := s.decode(value)
 	if !ours {
 		return false
 	}
-	if s.insert {
-		age := now - int64(binary.BigEndian.Uint32(mark[tagSize:]))
-		if age > s.timeout {
-			return true
-		}
-		p.renew = age > 0 && age >= s.timeout/renewals
+	age := now - int64(binary.BigEndian.Uint32(mark[tagSize:]))
+	if age > s.timeout {
+		return true
 	}
+	p.renew = age > 0 && age >= s.timeout/renewals
 	p.Member = s.tags().byTag[tag(mark[:tagSize])]
 	return true
 }

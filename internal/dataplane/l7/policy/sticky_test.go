@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -58,6 +59,17 @@ func ask(t testing.TB, s *Snapshot, p *pool.Pool, cookies string, now int64, id 
 	return plan, m.ID(), mark
 }
 
+// without is what is left of cookies.
+func without(cookies string, cuts [MaxCuts][2]int) string {
+	left, from := "", 0
+	for _, cut := range cuts {
+		if cut[1] > 0 {
+			left, from = left+cookies[from:cut[0]], cut[1]
+		}
+	}
+	return left + cookies[from:]
+}
+
 // value is the cookie of a line.
 func value(t testing.TB, m Mark) string {
 	t.Helper()
@@ -110,7 +122,7 @@ func TestInsert(t *testing.T) {
 			if renewed := mark.Line != nil; renewed != c.renewed {
 				t.Fatalf("%s: line %q", c.name, mark.Line)
 			}
-			if plan.Cut != [2]int{} || mark.Cookie != "" || mark.Prefix != nil {
+			if plan.Cuts != [MaxCuts][2]int{} || mark.Cookie != "" || mark.Prefix != nil {
 				t.Errorf("%s: plan %+v, mark %+v", c.name, plan, mark)
 			}
 		}
@@ -137,14 +149,19 @@ func TestMarkIsGuarded(t *testing.T) {
 	}
 	// Nor does it count elsewhere.
 	f := frontend(spec.HTTPOptions{Sticky: &inserting})
-	f.ID.Port++
+	f.ID.Instance = "lb-2"
 	for name, other := range map[string]*Snapshot{
-		"another listener": NewSnapshot([]byte("secret"), f, p),
+		"another instance": NewSnapshot([]byte("secret"), f, p),
 		"another secret":   NewSnapshot([]byte("secrets"), frontend(spec.HTTPOptions{Sticky: &inserting}), p),
 	} {
 		if plan := other.Decide(&View{Cookie: []byte(cookie), Now: 1000}); plan.Member != nil {
 			t.Errorf("it counts with %s", name)
 		}
+	}
+	beside := frontend(spec.HTTPOptions{Sticky: &inserting})
+	beside.ID.Port++
+	if plan := NewSnapshot([]byte("secret"), beside, p).Decide(&View{Cookie: []byte(cookie), Now: 1000}); plan.Member == nil {
+		t.Error("another listener of the instance with the same servers does not know it")
 	}
 	again := NewSnapshot([]byte("secret"), frontend(spec.HTTPOptions{Sticky: &inserting}), p)
 	if plan := again.Decide(&View{Cookie: []byte(cookie), Now: 1000}); plan.Member == nil {
@@ -220,7 +237,10 @@ func TestServerCookie(t *testing.T) {
 		{"SID=plain; SID=" + prefix, "SID=plain; SID=", true},
 		{"SID=" + prefix[:len(prefix)-1], "", false},
 		{"SID=" + strings.Replace(prefix, ".", "_", 1) + "app", "", false},
-		{"XSID=" + prefix + "app", "", false},
+		{"XSID=" + prefix + "app", "XSID=app", false}, // marked under another name once
+		{"OLD=" + prefix + "old; SID=" + prefix + "app", "OLD=old; SID=app", true},
+		{"SID=" + prefix + "app; OLD=\"" + prefix + "old\"; x=y; SID=" + prefix, "SID=app; OLD=\"old\"; x=y; SID=", true},
+		{strings.Repeat("x="+prefix+"; ", MaxCuts) + "SID=" + prefix, strings.Repeat("x=; ", MaxCuts) + "SID=" + prefix, false},
 		{"SID=app", "", false},
 	} {
 		view := View{Cookie: []byte(c.cookies), Now: 1 << 31}
@@ -228,14 +248,14 @@ func TestServerCookie(t *testing.T) {
 		if (plan.Member != nil) != c.sticks {
 			t.Errorf("%q: member %v", c.cookies, plan.Member)
 		}
-		left := c.cookies[:plan.Cut[0]] + c.cookies[plan.Cut[1]:]
-		if c.sticks && left != c.left || !c.sticks && left != c.cookies {
+		left := without(c.cookies, plan.Cuts)
+		if left != cmp.Or(c.left, c.cookies) {
 			t.Errorf("%q: the server gets %q", c.cookies, left)
 		}
 	}
 	// The mark of a server that is gone is not for the application either.
 	p.Update(spec.Pool{ID: "p", Scheduler: spec.WRR, Targets: targetsOf("a")})
-	if plan := s.Decide(&View{Cookie: []byte("SID=" + prefix + "app")}); plan.Member != nil || plan.Cut[1] == 0 {
+	if plan := s.Decide(&View{Cookie: []byte("SID=" + prefix + "app")}); plan.Member != nil || plan.Cuts[0][1] == 0 {
 		t.Errorf("plan %+v", plan)
 	}
 	// Marked whatever the status: it is the server's cookie.
@@ -260,13 +280,14 @@ func TestFormerServerCookie(t *testing.T) {
 			"a=b; SID=" + prefix + "app; c=d":            "a=b; SID=app; c=d",
 			`SID="` + prefix + `app"`:                    `SID="app"`,
 			"SID=x; SID=" + prefix + "app":               "SID=x; SID=app",
+			"=" + prefix + "app":                         "=app",
 			"SID=app":                                    "SID=app",
-			"XSID=" + prefix + "app":                     "XSID=" + prefix + "app",
+			"XSID=" + prefix + "app":                     "XSID=app",
 			"SID=" + strings.ToUpper(prefix) + "app":     "SID=" + strings.ToUpper(prefix) + "app",
 			"SID=" + strings.Repeat("x", markText) + ".": "SID=" + strings.Repeat("x", markText) + ".",
 		} {
 			plan := s.Decide(&View{Cookie: []byte(cookies), Now: 1000})
-			if left := cookies[:plan.Cut[0]] + cookies[plan.Cut[1]:]; left != want {
+			if left := without(cookies, plan.Cuts); left != want {
 				t.Errorf("%s: of %q the server gets %q", name, cookies, left)
 			}
 			if plan.Member != nil {
