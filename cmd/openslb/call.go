@@ -66,14 +66,14 @@ func readParams(words []string, stdin io.Reader) (map[string]string, error) {
 	for _, word := range words {
 		name, value, ok := strings.Cut(word, "=")
 		if !ok || name == "" {
-			return nil, fmt.Errorf("parameter %q is not of the form Name=value", word)
+			return nil, mistakef("parameter %q is not of the form Name=value", word)
 		}
 		if _, twice := params[name]; twice {
-			return nil, fmt.Errorf("parameter %s is given twice", name)
+			return nil, mistakef("parameter %s is given twice", name)
 		}
 		value, err := readValue(value, stdin)
 		if err != nil {
-			return nil, fmt.Errorf("parameter %s: %w", name, err)
+			return nil, mistakef("parameter %s: %w", name, err)
 		}
 		params[name] = value
 	}

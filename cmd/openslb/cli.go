@@ -25,13 +25,16 @@ type cli struct {
 	Help       helpCmd       `cmd:"" help:"Explain a command."`
 }
 
+// Validate implements kong's check of a command line.
+func (*cli) Validate(ctx *kong.Context) error { return checkRanges(ctx) }
+
 const description = "A self-hosted load balancer that speaks the API of Alibaba Cloud SLB (2014-05-15)."
 
 // helpShown ends a parse that has printed help instead of finding a command.
 type helpShown struct{}
 
-// execute parses args and runs the command. A *kong.ParseError is a mistake in
-// usage or configuration.
+// execute parses args and runs the command. A *usageError is a mistake in usage or
+// configuration.
 func execute(ctx context.Context, args []string, s streams) (err error) {
 	switch {
 	case len(args) == 0:
@@ -52,10 +55,10 @@ func execute(ctx context.Context, args []string, s streams) (err error) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return err
+		return judge(err, command)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(s)
+	return judge(command.Run(s), command)
 }
 
 func newParser(s streams) (*kong.Kong, error) { return newParserFor(new(cli), s) }
@@ -80,6 +83,7 @@ func newParserFor(grammar *cli, s streams) (*kong.Kong, error) {
 			"handover":     node.DefaultHandoverTimeout.String(),
 		},
 		kong.PostBuild(serveEnvironment),
+		kong.PostBuild(showRanges),
 	)
 }
 

@@ -25,7 +25,7 @@ type configFile struct {
 func loadConfigFile(path string) (*configFile, error) {
 	k := koanf.New(".")
 	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return nil, fmt.Errorf("config file %s: %w", path, err)
+		return nil, fmt.Errorf("--config %s: %w", path, err)
 	}
 	return &configFile{path: path, k: k}, nil
 }
@@ -43,7 +43,7 @@ func (c *configFile) Validate(app *kong.Application) error {
 	}
 	for _, key := range c.k.Keys() {
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, quotaSection+".") {
-			return fmt.Errorf("config file %s: unknown key %q; the keys are %s, and the section %s", c.path, key, strings.Join(known, ", "), quotaSection)
+			return fmt.Errorf("--config %s: unknown key %q; the keys are %s, and the section %s", c.path, key, strings.Join(known, ", "), quotaSection)
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func (c *configFile) quotas() (map[string]int, error) {
 	for _, name := range c.k.MapKeys(quotaSection) {
 		n, err := strconv.Atoi(fmt.Sprint(c.k.Get(quotaSection + "." + name)))
 		if err != nil {
-			return nil, fmt.Errorf("config file %s: quota %s is no number", c.path, name)
+			return nil, fmt.Errorf("--config %s: quota %s is no number", c.path, name)
 		}
 		out[name] = n
 	}

@@ -235,7 +235,7 @@ func TestExitCodes(t *testing.T) {
 		{"trace ratio beyond all", []string{"serve", "--trace-ratio=1.5"}, exitUsage, "", "0 to 1"},
 		{"trace parents of nobody", []string{"serve", "--trace-parents=some"}, exitUsage, "", "all"},
 		{"missing argument", []string{"call"}, exitUsage, "", "expected"},
-		{"failure", []string{"call", "DescribeRegions", "--key-id=x", "--endpoint=127.0.0.1:1"}, exitFailure, "", "refused"},
+		{"failure", []string{"call", "DescribeRegions", "--key-id=x", "--key-secret=y", "--endpoint=127.0.0.1:1"}, exitFailure, "", "refused"},
 	}
 	t.Setenv("OPENSLB_DATA", t.TempDir())
 	for _, tt := range tests {

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/openslb/openslb/internal/client"
 	"github.com/openslb/openslb/internal/node"
@@ -32,44 +37,62 @@ const (
 	envKeySecret = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"
 )
 
+// envEndpoint is also in the tag of connection.Endpoint.
+const envEndpoint = "OPENSLB_ENDPOINT"
+
 // target is where and as whom to call.
 type target struct {
 	node.Credentials
-	keySource string // for messages
+	keySource, endpointSource string // for messages
 }
 
-// resolve settles every field of the target.
+// resolve settles every field of the target. What is missing or malformed is a
+// mistake.
 func (c *connection) resolve() (target, error) {
 	dir := c.Data
 	if dir == "" {
 		dir = node.DefaultData()
 	}
+	file := node.CredentialsFile(dir)
 	stored, err := node.ReadCredentials(dir)
-	if err != nil {
+	switch {
+	case err == nil:
+	case !errors.Is(err, fs.ErrNotExist):
+		return target{}, mistakef("credentials: %w; mend the file, or name another directory by --data", err)
+	case c.Data != "" && c.KeyID == "":
 		// Nothing is amiss if the caller gave all that the file would have said.
-		if !errors.Is(err, fs.ErrNotExist) || c.Data != "" && c.KeyID == "" {
-			return target{}, fmt.Errorf("credentials: %w", err)
-		}
+		return target{}, mistakef("credentials: %w; name the data directory of a node by --data, or give --endpoint, --key-id and --key-secret", err)
 	}
-	t := target{Credentials: stored, keySource: node.CredentialsFile(dir)}
+	t := target{Credentials: stored, keySource: file, endpointSource: "the node wrote it to " + file + " when it started"}
 	switch {
 	case c.KeyID != "":
+		if c.KeySecret == "" {
+			return t, mistakef("--key-id is given without --key-secret")
+		}
 		t.KeyID, t.Secret, t.keySource = c.KeyID, c.KeySecret, "the command line"
 	case c.Data == "" && os.Getenv(envKeyID) != "":
 		t.KeyID, t.Secret, t.keySource = os.Getenv(envKeyID), os.Getenv(envKeySecret), "the environment variable "+envKeyID
 	}
 	if t.KeyID == "" {
-		return t, fmt.Errorf("no access key: none given, %s is not set, and there is no %s; is the node on this machine, and is --data its directory?",
-			envKeyID, node.CredentialsFile(dir))
+		where := "there is no " + file
+		if err == nil {
+			where = file + " has none"
+		}
+		return t, mistakef("no access key: none given, %s is not set, and %s; is the node on this machine, and is --data its directory?", envKeyID, where)
 	}
-	if c.Endpoint != "" {
-		t.Endpoint = c.Endpoint
-	}
-	if t.Endpoint == "" {
-		t.Endpoint = node.DefaultListen
+	switch {
+	case c.Endpoint != "" && c.Endpoint == os.Getenv(envEndpoint):
+		t.Endpoint, t.endpointSource = c.Endpoint, "it came from the environment variable "+envEndpoint
+	case c.Endpoint != "":
+		t.Endpoint, t.endpointSource = c.Endpoint, "it came from --endpoint"
+	case t.Endpoint == "":
+		t.Endpoint, t.endpointSource = node.DefaultListen, "it is the default, since there is no "+file
 	}
 	if !strings.Contains(t.Endpoint, "://") {
 		t.Endpoint = "http://" + t.Endpoint
+	}
+	if u, err := url.Parse(t.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return t, mistakef("endpoint %q: want http://host:port or https://host:port; %s", t.Endpoint, t.endpointSource)
 	}
 	if c.Region != "" {
 		t.Region = c.Region
@@ -96,13 +119,36 @@ func (t target) client(action string) (*client.Client, error) {
 	}, nil
 }
 
-// explain adds to an API error what the caller can do about it.
+// explain adds to an error what the caller can do about it.
 func (t target) explain(err error) error {
-	var api *client.Error
-	if errors.As(err, &api) && strings.HasPrefix(api.Code, "InvalidAccessKeyId") {
-		return fmt.Errorf("%w (the key %s came from %s)", err, t.KeyID, t.keySource)
+	if err == nil {
+		return nil
 	}
-	return err
+	if api, ok := errors.AsType[*client.Error](err); ok {
+		if strings.HasPrefix(api.Code, "InvalidAccessKeyId") {
+			return fmt.Errorf("%w (the key %s came from %s)", err, t.KeyID, t.keySource)
+		}
+		return err
+	}
+	advice := ""
+	_, dial := errors.AsType[*net.OpError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, name := errors.AsType[x509.HostnameError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, unix.ECONNREFUSED):
+		advice = "nothing listens there: is the node running (openslb serve)?"
+	case authority:
+		advice = "the certificate is of an authority that is not known here: name the node's data directory by --data, or its tls/ca.pem by SSL_CERT_FILE"
+	case name:
+		advice = "the node's certificate has not that name: start it with --server-name"
+	case dial, errors.Is(err, context.DeadlineExceeded):
+		advice = "is the node running, and is that its address?"
+	default:
+		advice = "is that a node's API?"
+	}
+	return fmt.Errorf("%w\n%s Of the endpoint: %s", err, advice, t.endpointSource)
 }
 
 // do sends an action and decodes its answer into out, which may be nil.

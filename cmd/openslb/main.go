@@ -43,13 +43,12 @@ func main() {
 // been written to s.err.
 func run(ctx context.Context, args []string, s streams) int {
 	err := execute(ctx, args, s)
-	var usage *kong.ParseError
+	var usage *usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(s.err, "openslb: %v\n", err)
-		fmt.Fprintf(s.err, "See: %s\n", helpCommand(usage.Context))
+		fmt.Fprintf(s.err, "openslb: %v\nSee: %s\n", err, usage.help)
 		return exitUsage
 	default:
 		fmt.Fprintf(s.err, "openslb: %v\n", err)

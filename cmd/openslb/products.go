@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -48,5 +47,5 @@ func versionOfProduct(name string) (string, error) {
 		}
 		known[i] = p.name
 	}
-	return "", fmt.Errorf("product %q is not known; give its --version, or one of %s", name, strings.Join(known, ", "))
+	return "", mistakef("--product %q is not known; give its --version, or one of %s", name, strings.Join(known, ", "))
 }

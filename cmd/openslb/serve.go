@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -36,18 +35,18 @@ type serveCmd struct {
 
 	StoreEndpoints []string      `help:"Client URLs of an outside etcd; without them the node runs its own." placeholder:"URL"`
 	SealKeyFile    string        `help:"File with the key that seals secrets; seal.key in the data directory when not given." placeholder:"FILE"`
-	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s"`
+	DrainTimeout   time.Duration `help:"How long requests under way may go on at shutdown." default:"10s" range:"0s..24h"`
 
 	TakeOver        bool          `help:"Replace the node that uses the data directory, if there is one, without an interruption."`
-	HandoverTimeout time.Duration `help:"How long a process that takes over may take; then this one goes on." default:"${handover}"`
-	HandoverDrain   time.Duration `help:"How long connections may go on in a process that was replaced." default:"1h"`
+	HandoverTimeout time.Duration `help:"How long a process that takes over may take; then this one goes on." default:"${handover}" range:"1s..1h"`
+	HandoverDrain   time.Duration `help:"How long connections may go on in a process that was replaced." default:"1h" range:"0s..720h"`
 
 	AccessLogDir  string        `help:"Directory of the access logs that SetAccessLogsDownloadAttribute switches on; logs/access in the data directory when not given." placeholder:"DIR"`
 	ConnectionLog bool          `help:"Log each connection and flow of TCP and UDP listeners when it ends, to logs/connections in the data directory."`
-	LogFileSize   int64         `help:"Megabytes after which a file of the access and other logs is put aside." default:"100"`
-	LogFilePeriod time.Duration `help:"Time after which such a file is put aside." default:"24h"`
-	LogFileKeep   time.Duration `help:"How long files that were put aside are kept." default:"168h"`
-	LogFileCount  int           `help:"How many files that were put aside are kept of one log." default:"100"`
+	LogFileSize   int           `help:"Megabytes after which a file of the access and other logs is put aside." default:"100" range:"1..100000"`
+	LogFilePeriod time.Duration `help:"Time after which such a file is put aside." default:"24h" range:"1m..8760h"`
+	LogFileKeep   time.Duration `help:"How long files that were put aside are kept." default:"168h" range:"1m..87600h"`
+	LogFileCount  int           `help:"How many files that were put aside are kept of one log." default:"100" range:"1..100000"`
 
 	TraceEndpoint string  `help:"URL of an OpenTelemetry receiver that requests of HTTP and HTTPS listeners are recorded for as spans: http or https (/v1/traces without a path), grpc or grpcs. Off when not given." placeholder:"URL"`
 	TraceRatio    float64 `help:"Share of the traces that begin here to be recorded, 0 to 1; those that come with a request are if its sender records them." default:"1"`
@@ -87,11 +86,25 @@ func (c *serveCmd) BeforeResolve(ctx *kong.Context) error {
 
 // Validate implements kong's check of a command.
 func (c *serveCmd) Validate() error {
-	return errors.Join(node.CheckQuotas(c.allQuotas()), c.tracing().Check())
+	return c.settings().Check()
 }
 
-func (c *serveCmd) tracing() node.Tracing {
-	return node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Parents: c.TraceParents, Service: c.TraceService}
+// settings are those of the node.
+func (c *serveCmd) settings() node.Config {
+	return node.Config{
+		Data: c.Data, Listen: c.Listen, Dev: c.Dev, Region: c.Region,
+		InternetPool: c.InternetPool, IntranetPool: c.IntranetPool,
+		ServersFile: c.Servers, ServerNames: c.ServerName,
+		Quotas:     c.allQuotas(),
+		SourceMode: c.SourceMode, ProbeSources: c.ProbeSource,
+		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
+		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
+		Logs: node.LogFiles{
+			AccessDir: c.AccessLogDir, Connections: c.ConnectionLog, MaxSize: int64(c.LogFileSize) << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
+		},
+		Trace:   node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Parents: c.TraceParents, Service: c.TraceService},
+		Version: version(),
+	}
 }
 
 // allQuotas are the quotas of the configuration file under those of the command
@@ -114,20 +127,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Start(ctx, node.Config{
-		Data: c.Data, Listen: c.Listen, Dev: c.Dev, Region: c.Region,
-		InternetPool: c.InternetPool, IntranetPool: c.IntranetPool,
-		ServersFile: c.Servers, ServerNames: c.ServerName,
-		Quotas:     c.allQuotas(),
-		SourceMode: c.SourceMode, ProbeSources: c.ProbeSource,
-		StoreEndpoints: c.StoreEndpoints, SealKeyFile: c.SealKeyFile,
-		TakeOver: c.TakeOver, HandoverTimeout: c.HandoverTimeout,
-		Logs: node.LogFiles{
-			AccessDir: c.AccessLogDir, Connections: c.ConnectionLog, MaxSize: c.LogFileSize << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
-		},
-		Trace:   c.tracing(),
-		Version: version(), Logger: logger,
-	})
+	settings := c.settings()
+	settings.Logger = logger
+	n, err := node.Start(ctx, settings)
 	if err != nil {
 		if ctx.Err() != nil { // asked to end while starting
 			return nil

@@ -30,7 +30,7 @@ type newcomer struct {
 func (s *Server) admits(tx *store.Tx, lb *slb.LoadBalancer, n newcomer, joined []slb.ServerID) error {
 	// Read for the record: the transaction runs again if the register changes.
 	srv, registered := tx.Servers.Get(string(n.id))
-	foreign := s.cfg.AllowForeignENI && takesAddress(n.kind) && isHostAddress(n.ip) && n.id.Valid()
+	foreign := s.cfg.AllowForeignENI && takesAddress(n.kind) && slb.IsHostAddress(n.ip) && n.id.Valid()
 	vpc, addrs := "", []netip.Addr{n.ip}
 	switch {
 	case registered && srv.Status != slb.ServerRunning:

@@ -48,15 +48,10 @@ type serverSettings struct {
 	Tags      []tagParam   `param:"Tag.N"`
 }
 
-// isHostAddress reports whether a single host can have the address.
-func isHostAddress(a netip.Addr) bool {
-	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
-}
-
 // apply changes srv. The list of addresses and the tags are replaced as a whole.
 func (p *serverSettings) apply(srv *slb.Server) error {
 	for i, a := range p.Addresses {
-		if !isHostAddress(a) {
+		if !slb.IsHostAddress(a) {
 			return invalid("Address", a.String(), "the address of a single host")
 		}
 		if slices.Contains(p.Addresses[:i], a) {

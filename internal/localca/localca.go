@@ -108,6 +108,13 @@ func loadServer(dir string, authority *x509.Certificate, dnsNames []string, addr
 	return cert, true
 }
 
+// CheckName tells whether a certificate can be made for the name, which is a host
+// name or an IP address.
+func CheckName(name string) error {
+	_, _, err := subjects([]string{name})
+	return err
+}
+
 // subjects sorts names into host names and addresses, each once and in order.
 func subjects(names []string) (dnsNames []string, addresses []net.IP, err error) {
 	for _, name := range append([]string{"localhost", "127.0.0.1", "::1"}, names...) {
@@ -119,8 +126,8 @@ func subjects(names []string) (dnsNames []string, addresses []net.IP, err error)
 			addresses = append(addresses, ip)
 			continue
 		}
-		if strings.ContainsAny(name, " /:@") || !isASCII(name) {
-			return nil, nil, fmt.Errorf("certificate name %q is neither a host name nor an IP address", name)
+		if strings.ContainsAny(strings.TrimPrefix(name, "*."), " /:@*") || !isASCII(name) {
+			return nil, nil, fmt.Errorf("%q is neither a host name nor an IP address that a certificate could be for", name)
 		}
 		dnsNames = append(dnsNames, name)
 	}

@@ -19,7 +19,9 @@ func (n *Node) openKeys(ctx context.Context) error {
 	n.keys = keys.New(n.store, n.sealer)
 	stored, err := ReadCredentials(n.data.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("credentials: %w", err)
+		return fmt.Errorf("the file with the node's access key is damaged: %w. Mend it, since it may be the only place that has the key's secret; "+
+			"or move it away: the node then starts, the keys that others have go on working, and where nobody has one, "+
+			"start once with --dev and make another by: openslb key create --key-id "+DevKeyID+" --key-secret "+DevKeySecret, err)
 	}
 	if stored.KeyID == DevKeyID {
 		stored = Credentials{} // of development mode, which may be over

@@ -48,7 +48,8 @@ func (c *Credentials) fields() []struct {
 }
 
 // ReadCredentials reads the credentials file of a data directory. The error of
-// a missing file satisfies errors.Is(err, fs.ErrNotExist).
+// a missing file satisfies errors.Is(err, fs.ErrNotExist); that of a damaged one
+// names the file, and the line where it is known.
 func ReadCredentials(data string) (Credentials, error) {
 	var c Credentials
 	file := CredentialsFile(data)
@@ -71,6 +72,14 @@ func ReadCredentials(data string) (Credentials, error) {
 				*f.value = strings.TrimSpace(value)
 			}
 		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return c, fmt.Errorf("%s: %w", file, lines.Err())
+	case len(bytes.TrimSpace(text)) == 0:
+		return c, fmt.Errorf("%s: it is empty", file)
+	case (c.KeyID == "") != (c.Secret == ""):
+		return c, fmt.Errorf("%s: of access_key_id and access_key_secret one is missing", file)
 	}
 	return c, nil
 }

@@ -38,13 +38,20 @@ func TestCredentialsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestCredentialsMalformed(t *testing.T) {
-	dir := t.TempDir()
-	text := "# comment\n[default]\nunknown = passed over\naccess_key_id LTAI\n"
-	if err := os.WriteFile(CredentialsFile(dir), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ReadCredentials(dir); err == nil || !strings.Contains(err.Error(), "credentials:4:") {
-		t.Errorf("got %v, want an error that names line 4", err)
+func TestCredentialsDamaged(t *testing.T) {
+	for text, part := range map[string]string{
+		"# comment\n[default]\nunknown = passed over\naccess_key_id LTAI\n": "credentials:4:",
+		"": "credentials: it is empty",
+		"access_key_id = LTAI\nendpoint = http://127.0.0.1:1\n":          "one is missing",
+		"access_key_id = LTAI\naccess_key_secret =\n":                    "one is missing",
+		"access_key_id = LTAI\n# " + strings.Repeat("x", 100_000) + "\n": "too long",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(CredentialsFile(dir), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadCredentials(dir); err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%.80q: got %v, want an error with %q", text, err, part)
+		}
 	}
 }

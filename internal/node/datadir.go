@@ -23,19 +23,16 @@ var errInUse = errors.New("in use by another openslb")
 // the process, so that a crash leaves nothing to clean up. If another node has
 // the directory the error is errInUse.
 func openDataDir(path string) (*dataDir, error) {
-	if path == "" {
-		return nil, errors.New("no data directory given")
-	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
 	if err := os.MkdirAll(abs, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w; name another with --data", err)
+		return nil, unusableData(abs, err)
 	}
 	file, err := os.OpenFile(filepath.Join(abs, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("data directory: %w; name another with --data", err)
+		return nil, unusableData(abs, err)
 	}
 	if err := flock(file); err != nil {
 		defer file.Close()
@@ -48,6 +45,11 @@ func openDataDir(path string) (*dataDir, error) {
 	d := &dataDir{path: abs, lock: file}
 	d.sign()
 	return d, nil
+}
+
+// unusableData is the error of a directory that cannot be made or written to.
+func unusableData(path string, err error) error {
+	return &ConfigError{"data", path, fmt.Errorf("%w; name a directory that user %d can make and write to", err, os.Getuid())}
 }
 
 // sign writes down the process that has the directory. That is for messages

@@ -42,6 +42,9 @@ func (n *Node) useListener(l *apiListener) {
 // listenError adds to the system's answer what to do about it.
 func listenError(addr string, err error) error {
 	advice := "give a host:port with --listen"
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return &ConfigError{"listen", addr, fmt.Errorf("there is no host %q; give an address of this host, or 0.0.0.0 for all", dns.Name)}
+	}
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("the API address %s is in use by another program, maybe another openslb: stop that one, or choose another address with --listen (port 0 takes a free one)", addr)

@@ -3,11 +3,13 @@ package node
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"github.com/openslb/openslb/internal/accesslog"
 	"github.com/openslb/openslb/internal/dataplane"
@@ -40,12 +42,26 @@ func (l LogFiles) options(dir string, n *Node, part string) accesslog.Options {
 // openLogs starts what writes the logs of traffic. No file is made before there
 // is a line.
 func (n *Node) openLogs(context.Context) error {
+	if dir := n.cfg.Logs.AccessDir; dir != "" {
+		if err := checkLogDir(dir); err != nil {
+			return &ConfigError{"access-log-dir", dir, fmt.Errorf("%w; name a directory that user %d can make and write to", fileReason(err), os.Getuid())}
+		}
+	}
 	n.accessLogs = n.startLog("access log", n.accessLogDir(), n.cfg.Logs.Keep)
 	if n.cfg.Logs.Connections {
 		n.connectionLog = n.startLog("connection log", n.data.file(filepath.Join("logs", "connections")), n.cfg.Logs.Keep)
 	}
 	n.auditLog = n.startLog("audit log", n.data.file(filepath.Join("logs", "audit")), auditKeep)
 	return nil
+}
+
+// checkLogDir wants a directory that can be written to: the first line may come
+// days later, and nobody would see it fail.
+func checkLogDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return unix.Access(dir, unix.W_OK|unix.X_OK)
 }
 
 // accessLogDir is the directory of the access logs.

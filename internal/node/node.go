@@ -19,6 +19,7 @@ import (
 	"github.com/openslb/openslb/internal/metrics"
 	"github.com/openslb/openslb/internal/reconcile"
 	"github.com/openslb/openslb/internal/rpc"
+	"github.com/openslb/openslb/internal/slb"
 	"github.com/openslb/openslb/internal/store"
 	"github.com/openslb/openslb/internal/store/kv"
 	"github.com/openslb/openslb/internal/trace"
@@ -37,6 +38,7 @@ type Node struct {
 	server        *rpc.Server
 	budget        uint64
 	quotas        api.Quotas
+	seeds         []*slb.Server // of the servers file
 	caFile        string
 	sealer        *store.Sealer
 	source        *transparent.Source
@@ -97,7 +99,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		stack *[]closer
 		run   func(context.Context) error
 	}{
+		{"settings", &n.below, func(context.Context) error { return cfg.Check() }},
 		{"quotas", &n.below, n.readQuotas},
+		{"servers file", &n.below, n.readSeed},
 		{"limits", &n.below, n.raiseLimits},
 		{"data directory", &n.below, n.openData},
 		{"API port", &n.below, n.listen},
@@ -110,7 +114,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"trimming", &n.below, n.startTrimming},
 		{"store", &n.brain, n.openStore},
 		{"keys", &n.brain, n.openKeys},
-		{"servers file", &n.brain, n.seed},
+		{"register", &n.brain, n.seed},
 		{"reconciler", &n.brain, n.startReconciler},
 		{"API", &n.above, n.prepareAPI},
 		{"take-over", &n.above, n.takeOver},

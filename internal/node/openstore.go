@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/openslb/openslb/internal/store"
 	"github.com/openslb/openslb/internal/store/etcdkv"
@@ -69,7 +68,7 @@ func (n *Node) openKV(ctx context.Context) (kv.KV, error) {
 	if endpoints := n.cfg.StoreEndpoints; len(endpoints) > 0 {
 		k, err := etcdkv.Dial(ctx, etcdkv.DialConfig{Endpoints: endpoints, Logger: n.log.With("part", "etcd")})
 		if err != nil {
-			return nil, fmt.Errorf("store at %s: %w", strings.Join(endpoints, ", "), err)
+			return nil, fmt.Errorf("the store cannot be reached: %w (--store-endpoints)", err)
 		}
 		return k, nil
 	}

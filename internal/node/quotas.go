@@ -12,11 +12,5 @@ func (n *Node) readQuotas(context.Context) (err error) {
 	return err
 }
 
-// CheckQuotas reports what is wrong with Config.Quotas.
-func CheckQuotas(quotas map[string]int) error {
-	_, err := api.QuotasByName(quotas)
-	return err
-}
-
 // QuotaHelp lists the quotas with their defaults, for those who set them.
 func QuotaHelp() string { return api.DescribeQuotas() }

@@ -10,6 +10,17 @@ import (
 	"github.com/openslb/openslb/internal/store"
 )
 
+// readSeed reads the servers file, before the store is opened.
+func (n *Node) readSeed(context.Context) (err error) {
+	if n.cfg.ServersFile == "" {
+		return nil
+	}
+	if n.seeds, err = readServersFile(n.cfg.ServersFile); err != nil {
+		return &ConfigError{"servers", n.cfg.ServersFile, err}
+	}
+	return nil
+}
+
 // seed puts the servers of the servers file into the register. The file decides
 // about the servers that it names, each time the node starts, and about no
 // others: what it does not name stays, since it may be in use.
@@ -17,12 +28,8 @@ func (n *Node) seed(ctx context.Context) error {
 	if n.cfg.ServersFile == "" {
 		return nil
 	}
-	servers, err := readServersFile(n.cfg.ServersFile)
-	if err != nil {
-		return err
-	}
-	_, err = n.store.Update(ctx, "", func(tx *store.Tx) error {
-		for _, want := range servers {
+	_, err := n.store.Update(ctx, "", func(tx *store.Tx) error {
+		for _, want := range n.seeds {
 			put(tx, want)
 		}
 		return nil
@@ -30,7 +37,7 @@ func (n *Node) seed(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("servers file %s: %w", n.cfg.ServersFile, err)
 	}
-	n.log.Info("register seeded", "servers", len(servers), "file", n.cfg.ServersFile)
+	n.log.Info("register seeded", "servers", len(n.seeds), "file", n.cfg.ServersFile)
 	return nil
 }
 

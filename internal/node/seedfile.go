@@ -39,28 +39,28 @@ type seedServer struct {
 	Tags      map[string]string `yaml:"tags"`
 }
 
-// readServersFile reads and checks the file. Errors name the file and, where
-// it is known, the line or the server.
+// readServersFile reads and checks the file. Errors name, where it is known, the
+// line or the server.
 func readServersFile(file string) ([]*slb.Server, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("servers file: %w", err)
+		return nil, fileReason(err)
 	}
 	var f serversFile
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("servers file %s: %w", file, err)
+		return nil, fmt.Errorf("as a servers file: %w", err)
 	}
 	seen := make(map[string]bool)
 	var out []*slb.Server
 	for i, s := range f.Servers {
 		srv, err := s.server()
 		if err != nil {
-			return nil, fmt.Errorf("servers file %s: entry %d (%q): %w", file, i+1, s.ID, err)
+			return nil, fmt.Errorf("entry %d (%q): %w", i+1, s.ID, err)
 		}
 		if seen[s.ID] {
-			return nil, fmt.Errorf("servers file %s: %q is there twice", file, s.ID)
+			return nil, fmt.Errorf("%q is there twice", s.ID)
 		}
 		seen[s.ID] = true
 		out = append(out, srv)
@@ -70,7 +70,7 @@ func readServersFile(file string) ([]*slb.Server, error) {
 
 func (s seedServer) server() (*slb.Server, error) {
 	out := &slb.Server{
-		ID: slb.ServerID(s.ID), Name: s.Name, Addresses: s.Addresses,
+		ID: slb.ServerID(s.ID), Name: s.Name,
 		Status: slb.ServerRunning, ZoneID: s.Zone, VpcID: s.VPC,
 	}
 	if s.ID == "" {
@@ -81,6 +81,12 @@ func (s seedServer) server() (*slb.Server, error) {
 	}
 	if len(s.Addresses) == 0 {
 		return nil, errors.New("addresses are missing")
+	}
+	for i, a := range s.Addresses {
+		if a = a.Unmap(); !slb.IsHostAddress(a) || slices.Contains(out.Addresses, a) {
+			return nil, fmt.Errorf("address %s: no host has it, or it is there twice", s.Addresses[i])
+		}
+		out.Addresses = append(out.Addresses, a)
 	}
 	if s.Status != "" {
 		if err := out.Status.UnmarshalText([]byte(s.Status)); err != nil {

@@ -24,22 +24,13 @@ func (n *Node) setUpSources(context.Context) (err error) {
 	return nil
 }
 
-// checkProbeSources wants addresses of this host, one for each family at most:
-// with others every probe would fail in silence.
+// checkProbeSources wants addresses of this host: with others every probe would
+// fail in silence.
 func checkProbeSources(sources []netip.Addr) error {
-	var of [2]netip.Addr
 	for _, a := range sources {
-		family := &of[0]
-		if a.Is6() {
-			family = &of[1]
-		}
-		if family.IsValid() {
-			return fmt.Errorf("probe sources %s and %s are of one family; probes come from one address", *family, a)
-		}
-		*family = a
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 		if err != nil {
-			return fmt.Errorf("probe source %s cannot be used: %w; it must be an address of this host, as ip address shows them", a, err)
+			return fmt.Errorf("probe source %s cannot be used: %w; give an address of this host, as ip address shows them, with --probe-source", a, err)
 		}
 		c.Close()
 	}

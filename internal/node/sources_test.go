@@ -18,8 +18,8 @@ func TestSourcesOfANode(t *testing.T) {
 		text string
 	}{
 		{Config{ProbeSources: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, "probe source 192.0.2.1 cannot be used"},
-		{Config{ProbeSources: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.2")}}, "are of one family"},
-		{Config{SourceMode: "clear"}, `source mode "clear"`},
+		{Config{ProbeSources: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.2")}}, "it is of one family with 127.0.0.1"},
+		{Config{SourceMode: "clear"}, "--source-mode clear: want"},
 	} {
 		if _, err := start(row.cfg); err == nil || !strings.Contains(err.Error(), row.text) {
 			t.Errorf("%+v: %v", row.cfg, err)

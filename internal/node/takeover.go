@@ -212,7 +212,7 @@ func (n *Node) askToSwitch(ctx context.Context) error {
 func (n *Node) openSealer(context.Context) error {
 	key, err := store.LoadOrCreateKey(n.cfg.SealKeyFile)
 	if err != nil {
-		return err
+		return &ConfigError{"seal-key-file", n.cfg.SealKeyFile, fileReason(err)}
 	}
 	if n.sealer, err = store.NewSealer(key); err != nil {
 		return fmt.Errorf("seal key %s: %w", n.cfg.SealKeyFile, err)

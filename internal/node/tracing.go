@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -35,20 +36,20 @@ type Tracing struct {
 	Service string
 }
 
-// Check tells whether the settings can be used.
-func (t Tracing) Check() error {
+// check tells which setting cannot be used, and why.
+func (t Tracing) check() (setting, value string, err error) {
 	if !(t.Ratio >= 0 && t.Ratio <= 1) { // NaN is neither
-		return fmt.Errorf("trace ratio %v: want a number from 0 to 1", t.Ratio)
+		return "trace-ratio", fmt.Sprint(t.Ratio), errors.New("want a number from 0 to 1")
 	}
 	switch trace.Parents(t.Parents) {
 	case "", trace.AllParents, trace.IntranetParents, trace.NoParents:
 	default:
-		return fmt.Errorf("trace parents %q: want all, intranet or none", t.Parents)
+		return "trace-parents", t.Parents, errors.New("want all, intranet or none")
 	}
 	if t.Endpoint == "" {
-		return nil
+		return "", "", nil
 	}
-	return otlp.Check(t.Endpoint)
+	return "trace-endpoint", t.Endpoint, otlp.Check(t.Endpoint)
 }
 
 // flushTimeout is how long the end of the node waits for spans to be exported.
@@ -57,9 +58,6 @@ const flushTimeout = 3 * time.Second
 // openTracing starts what records requests, if they are to be.
 func (n *Node) openTracing(context.Context) error {
 	o := n.cfg.Trace
-	if err := o.Check(); err != nil {
-		return err
-	}
 	if o.Endpoint == "" {
 		return nil
 	}

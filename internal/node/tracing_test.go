@@ -110,7 +110,7 @@ func TestTracingOff(t *testing.T) {
 
 func TestTracingSettings(t *testing.T) {
 	for _, bad := range []Tracing{{Ratio: -0.1}, {Ratio: 1.1}, {Ratio: math.NaN()}, {Endpoint: "localhost:4318"}, {Endpoint: "udp://h:1"}, {Parents: "some"}} {
-		if bad.Check() == nil {
+		if (Config{Data: "x", Trace: bad}).Check() == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 		if n, err := tryStart(t, Config{Data: t.TempDir(), Trace: bad}); err == nil {

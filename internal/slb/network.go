@@ -12,6 +12,11 @@ var serverIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 // . _ : - with a letter or digit first. A slash would break the store's keys.
 func (id ServerID) Valid() bool { return serverIDPattern.MatchString(string(id)) }
 
+// IsHostAddress reports whether a single host can have the address.
+func IsHostAddress(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
 // VpcIDOf derives the network of a vSwitch from the vSwitch's id. There are no
 // vSwitches here, yet clients ask for the network of one before they create an
 // internal instance, and the answer must be the same each time.

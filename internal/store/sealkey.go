@@ -19,9 +19,10 @@ func LoadOrCreateKey(path string) ([]byte, error) {
 	for {
 		info, err := os.Stat(path)
 		switch {
+		case err == nil && info.IsDir():
+			return nil, errors.New("the seal key is a file; this is a directory")
 		case err == nil && info.Mode().Perm()&0o077 != 0:
-			return nil, fmt.Errorf("seal key %s can be read by others (mode %04o); set it to 0600",
-				path, info.Mode().Perm())
+			return nil, fmt.Errorf("the seal key can be read by others (mode %04o); set it to 0600", info.Mode().Perm())
 		case err == nil:
 			return LoadKey(path)
 		case !errors.Is(err, fs.ErrNotExist):
@@ -41,7 +42,7 @@ func LoadKey(path string) ([]byte, error) {
 	}
 	key, err := ParseKey(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("seal key %s: %w", path, err)
+		return nil, fmt.Errorf("no seal key: %w", err)
 	}
 	return key, nil
 }

@@ -43,6 +43,9 @@ type KV struct {
 func Dial(ctx context.Context, cfg DialConfig) (*KV, error) {
 	orElse(&cfg.Timeout, 5*time.Second)
 	orElse(&cfg.ProgressInterval, DefaultProgressInterval)
+	if err := reach(ctx, cfg.Endpoints, cfg.TLS, cfg.Timeout); err != nil {
+		return nil, err
+	}
 	// The client logs each failed try; what comes of them all is returned anyway.
 	quiet := new(atomic.Bool)
 	quiet.Store(true)
@@ -65,7 +68,8 @@ func Dial(ctx context.Context, cfg DialConfig) (*KV, error) {
 	defer cancel()
 	if _, err := client.Get(ctx, "openslb", clientv3.WithCountOnly()); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("etcd at %v: %w", cfg.Endpoints, err)
+		return nil, fmt.Errorf("etcd at %s takes connections and does not answer as etcd does: %w; "+
+			"is it etcd, with a leader, and is it http or https?", strings.Join(cfg.Endpoints, ", "), err)
 	}
 	return k, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -70,10 +71,18 @@ func New(o Options) (*Exporter, error) {
 func newClient(endpoint string) (otlptrace.Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("trace endpoint: %w", err)
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // without the URL, which may have a password
+		}
+		return nil, err
+	}
+	if p := u.Port(); p != "" {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return nil, fmt.Errorf("port %s: want a number up to 65535", p)
+		}
 	}
 	if u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("trace endpoint %s: want scheme://host:port, and a path at most", u.Redacted())
+		return nil, errors.New("want scheme://host:port, and a path at most")
 	}
 	switch u.Scheme {
 	case "http", "https":
@@ -84,7 +93,7 @@ func newClient(endpoint string) (otlptrace.Client, error) {
 			otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: firstRetry, MaxInterval: lastRetry, MaxElapsedTime: retryFor})), nil
 	case "grpc", "grpcs":
 		if u.Port() == "" || u.Path != "" {
-			return nil, fmt.Errorf("trace endpoint %s: want %s://host:port", endpoint, u.Scheme)
+			return nil, fmt.Errorf("want %s://host:port", u.Scheme)
 		}
 		options := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(u.Host),
 			otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: firstRetry, MaxInterval: lastRetry, MaxElapsedTime: retryFor})}
@@ -93,7 +102,7 @@ func newClient(endpoint string) (otlptrace.Client, error) {
 		}
 		return otlptracegrpc.NewClient(options...), nil
 	}
-	return nil, fmt.Errorf("trace endpoint %s: the scheme is none of http, https, grpc and grpcs", endpoint)
+	return nil, errors.New("the scheme is none of http, https, grpc and grpcs")
 }
 
 // Check tells whether an endpoint can be used.
