@@ -27,8 +27,7 @@ type Servers struct{ Up, Down int }
 // HistorySource is where a History reads.
 type HistorySource interface {
 	FrontendFacts() []spec.FrontendFacts
-	// Servers are the servers of an instance's listeners. It is asked once a
-	// minute.
+	// Servers are the servers of an instance's listeners.
 	Servers(instance string) map[spec.FrontendID]Servers
 }
 
@@ -50,7 +49,6 @@ type History struct {
 type track struct {
 	records []record // by sample
 	last    int64    // the sample in which the listener was seen last
-	servers Servers
 }
 
 type record struct {
@@ -83,16 +81,13 @@ func (h *History) Run(ctx context.Context) error {
 // Sample reads the source. A clock that was set back gives no samples until it has
 // caught up.
 func (h *History) Sample(now time.Time) {
-	last := h.lastSample()
-	if !now.After(last) {
+	if !now.After(h.lastSample()) {
 		return
 	}
 	facts := h.source.FrontendFacts()
-	// Health is dearer to find out than counters.
 	servers := map[spec.FrontendID]Servers{}
-	fresh := now.Truncate(time.Minute).After(last.Truncate(time.Minute))
 	for i := range facts {
-		if id := facts[i].ID.Instance; fresh && (i == 0 || facts[i-1].ID.Instance != id) {
+		if id := facts[i].ID.Instance; i == 0 || facts[i-1].ID.Instance != id {
 			for of, n := range h.source.Servers(id) {
 				servers[of] = n
 			}
@@ -112,11 +107,8 @@ func (h *History) Sample(now time.Time) {
 			s.records = append(s.records, record{sample: s.last + 1, gone: true})
 			h.records++
 		}
-		if fresh || len(s.records) == 0 {
-			s.servers = servers[f.ID]
-		}
 		s.last = n
-		r := rowOf(f, s.servers)
+		r := rowOf(f, servers[f.ID])
 		if k := len(s.records); k == 0 || s.records[k-1].gone || s.records[k-1].row != r {
 			s.records = append(s.records, record{sample: n, row: r})
 			h.records++

@@ -16,14 +16,10 @@ import (
 type past struct {
 	facts   []spec.FrontendFacts
 	servers map[spec.FrontendID]Servers
-	asked   int
 }
 
-func (p *past) FrontendFacts() []spec.FrontendFacts { return p.facts }
-func (p *past) Servers(string) map[spec.FrontendID]Servers {
-	p.asked++
-	return p.servers
-}
+func (p *past) FrontendFacts() []spec.FrontendFacts        { return p.facts }
+func (p *past) Servers(string) map[spec.FrontendID]Servers { return p.servers }
 
 func frontend(protocol spec.Protocol, port uint16) spec.FrontendFacts {
 	return spec.FrontendFacts{ID: spec.FrontendID{Instance: "lb-1", Protocol: protocol, Port: port}}
@@ -140,12 +136,34 @@ func TestEveryFigure(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, w)
 		}
 	}
-	if src.asked != 2 {
-		t.Errorf("health was asked for %d times in a minute and a bit", src.asked)
-	}
 	// Without a specification there is nothing to be in relation to.
 	if got := ask(h, definition(t, "InstanceQpsUtilization"), func(q *Query) { q.Limits = nil }); got != "" {
 		t.Error(got)
+	}
+}
+
+// TestServersOfNow: servers are counted by the health that they have at each
+// sample, those of a listener that begins within a minute too.
+func TestServersOfNow(t *testing.T) {
+	old, young := frontend(spec.HTTP, 1), frontend(spec.TCP, 2)
+	src := &past{facts: []spec.FrontendFacts{old}}
+	h := NewHistory(src)
+	for i, up := range []int{3, 3, 2, 0, 1} {
+		if i == 2 {
+			src.facts = append(src.facts, young)
+		}
+		src.servers = map[spec.FrontendID]Servers{old.ID: {Up: up, Down: 3 - up}, young.ID: {Up: 5}}
+		h.Sample(noon.Add(time.Duration(i) * SampleInterval))
+		if listeners, _ := h.latest(); i > 0 {
+			if s := listeners[old.ID]; s.v[colUp] != uint64(up) || s.v[colDown] != uint64(3-up) {
+				t.Errorf("sample %d: %d servers up, %d down", i, s.v[colUp], s.v[colDown])
+			}
+		}
+	}
+	for name, want := range map[string]string{"HeathyServerCount": "0:1=0/1.5/3 0:2=5/5/5", "UnhealthyServerCount": "0:1=0/1.5/3 0:2=0/0/0"} {
+		if got := ask(h, definition(t, name)); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -115,8 +115,12 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 		if l.Protocol.IsL7() && l.Redirects() {
 			continue
 		}
-		first := len(rows)
-		for _, u := range usesOf(s, lb, l) {
+		uses := usesOf(s, lb, l)
+		var told map[slb.ServerHealth]bool // a search among the rows of many rules would take long
+		if len(uses) > 1 {
+			told = make(map[slb.ServerHealth]bool)
+		}
+		for _, u := range uses {
 			for i := range u.group.servers {
 				b := &u.group.servers[i]
 				t := u.group.target(s, lb, u.as, b)
@@ -130,8 +134,12 @@ func ServerHealth(s *slb.State, id slb.LoadBalancerID, facts []spec.TargetFacts)
 					Type:         b.Type,
 					Status:       status(lb, u.as, &t, health),
 				}
-				if u.as == l || !slices.Contains(rows[first:], row) {
-					rows = append(rows, row)
+				if u.as != l && told[row] {
+					continue
+				}
+				rows = append(rows, row)
+				if told != nil {
+					told[row] = true
 				}
 			}
 		}
