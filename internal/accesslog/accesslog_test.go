@@ -353,6 +353,61 @@ func FuzzText(f *testing.F) {
 	})
 }
 
+// TestFileTakenAway: lines go to the file at the path, whatever others do with it.
+func TestFileTakenAway(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.log")
+	o := Options{MaxSize: 20, Period: 1_000_000 * time.Hour, KeepFiles: 10, Logger: slog.New(slog.DiscardHandler)}
+	var s files
+	s.init(&o)
+	defer s.close()
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	write := func(line string) {
+		t.Helper()
+		now = now.Add(2 * lookEvery)
+		if _, err := s.write(path, []byte(line+"\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(name, content string) {
+		t.Helper()
+		if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != content {
+			t.Errorf("%s has %q, want %q (%v)", name, got, content, err)
+		}
+	}
+	write("one")
+	write("two")
+	if err := os.Rename(path, filepath.Join(dir, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	write("three")
+	want("moved", "one\ntwo\n")
+	want("x.log", "three\n")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write("four")
+	want("x.log", "four\n")
+	write("twelve bytes")
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	write("five") // an emptied file has room
+	want("x.log", "five\n")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("another's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write("six")
+	want("x.log", "another's\nsix\n")
+	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 2 {
+		t.Errorf("files %q", all)
+	}
+}
+
 func TestAllPlain(t *testing.T) {
 	for c := range 256 {
 		for at := range 8 {

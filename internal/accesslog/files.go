@@ -19,6 +19,8 @@ const (
 	upkeepEvery = time.Minute
 	// idleAfter closes a file that no line came for.
 	idleAfter = 2 * time.Minute
+	// lookEvery is how often it is looked whether a file is still at its path.
+	lookEvery = time.Second
 	// complainEvery bounds what is logged of a disk that is full.
 	complainEvery = time.Minute
 )
@@ -34,6 +36,8 @@ type files struct {
 
 type file struct {
 	f      *os.File
+	info   os.FileInfo // when it was opened
+	looked time.Time   // when it was last seen at its path
 	size   int64
 	begun  time.Time // when its first line was written, as far as is known
 	used   time.Time
@@ -72,6 +76,10 @@ func (s *files) complain(path string, err error, now time.Time) {
 // file gives the file to append n bytes to.
 func (s *files) file(path string, now time.Time, n int64) (*file, error) {
 	f := s.open[path]
+	if f != nil && now.Sub(f.looked) >= lookEvery && !f.isAt(path, now) {
+		s.drop(path, f)
+		f = nil
+	}
 	if f == nil {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			return nil, err
@@ -106,7 +114,7 @@ func openFile(path string, now time.Time) (*file, error) {
 		f.Close()
 		return nil, err
 	}
-	out := &file{f: f, size: info.Size(), begun: now}
+	out := &file{f: f, info: info, looked: now, size: info.Size(), begun: now}
 	if out.size > 0 {
 		out.begun = info.ModTime() // of an earlier run
 		if err := mend(f, out.size); err != nil {
@@ -115,6 +123,18 @@ func openFile(path string, now time.Time) (*file, error) {
 		}
 	}
 	return out, nil
+}
+
+// isAt tells whether the file is still at its path. It is not when somebody has
+// moved or removed it: an operator, a tool that rotates files, or another process
+// of the node. Whoever has emptied it has made room.
+func (f *file) isAt(path string, now time.Time) bool {
+	info, err := os.Stat(path)
+	if err != nil || !os.SameFile(info, f.info) {
+		return false
+	}
+	f.looked, f.size = now, info.Size()
+	return true
 }
 
 // mend ends the last line of a file of some size that breaks off within it: the disk
