@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //	node start [flag...]   run "openslb serve" on a free port, data in $WORK/data, wait until it serves
 //	node stop              end it by SIGTERM and demand that it ends well
 //	node kill              end it by SIGKILL
+//	noderr REGEXP          demand a match in what the last node wrote to standard error
 //	capture NAME REGEXP    set $NAME to the first group's match in the last standard output
 //	reply FILE             compare the last standard output with FILE, request and balancer ids, addresses and times replaced
 //	sample NAME ID         run an HTTP server that answers ID; $NAME_IP and $NAME_PORT are its address
@@ -44,6 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node":    cmdNode,
+			"noderr":  cmdNodeErr,
 			"capture": cmdCapture,
 			"reply":   cmdReply,
 			"sample":  func(ts *testscript.TestScript, neg bool, args []string) { cmdSample(t, ts, neg, args) },
@@ -54,8 +56,9 @@ func TestScripts(t *testing.T) {
 
 // scriptNode is the node of one script.
 type scriptNode struct {
-	pool string
-	cmd  *exec.Cmd
+	pool   string
+	cmd    *exec.Cmd
+	stderr *strings.Builder // to be read when cmd has ended
 }
 
 func (n *scriptNode) end() {
@@ -103,7 +106,7 @@ func (n *scriptNode) start(ts *testscript.TestScript, flags []string) {
 	out, err := n.cmd.StdoutPipe()
 	ts.Check(err)
 	stderr := &strings.Builder{}
-	n.cmd.Stderr = stderr
+	n.cmd.Stderr, n.stderr = stderr, stderr
 	ts.Check(n.cmd.Start())
 	ready := make(chan string, 1)
 	go func() {
@@ -126,6 +129,18 @@ func (n *scriptNode) start(ts *testscript.TestScript, flags []string) {
 		ts.Setenv("ENDPOINT", endpoint)
 	case <-time.After(30 * time.Second):
 		ts.Fatalf("the node is not ready: %s", stderr)
+	}
+}
+
+func cmdNodeErr(ts *testscript.TestScript, neg bool, args []string) {
+	n := ts.Value("node").(*scriptNode)
+	if neg || len(args) != 1 || n.cmd != nil || n.stderr == nil {
+		ts.Fatalf("usage: noderr REGEXP, when a node has ended")
+	}
+	re, err := regexp.Compile(args[0])
+	ts.Check(err)
+	if !re.MatchString(n.stderr.String()) {
+		ts.Fatalf("no match for %s in: %s", args[0], n.stderr)
 	}
 }
 

@@ -26,6 +26,10 @@ func (n *Node) openKeys(ctx context.Context) error {
 	if stored.KeyID == DevKeyID {
 		stored = Credentials{} // of development mode, which may be over
 	}
+	if stored.KeyID != "" && len(n.keys.List()) == 0 {
+		n.log.Warn("the store is empty, and this data directory has the key of one that was not: what that held is not here",
+			"key", stored.KeyID, "credentials", CredentialsFile(n.data.path))
+	}
 	switch {
 	case n.cfg.Dev && stored.KeyID == "":
 		stored.KeyID, stored.Secret = DevKeyID, DevKeySecret

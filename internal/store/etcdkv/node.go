@@ -58,10 +58,14 @@ func Open(ctx context.Context, cfg Config) (*KV, error) {
 }
 
 func (n *node) start(ctx context.Context) error {
-	var err error
-	if n.etcd, err = startEtcd(n.embedConfig()); err != nil {
+	if err := n.begin(); err != nil {
 		return err
 	}
+	return n.ready(ctx)
+}
+
+// ready returns when etcd takes writes, or has been told to stop.
+func (n *node) ready(ctx context.Context) (err error) {
 	slow := time.NewTimer(slowStart)
 	defer slow.Stop()
 	for {
@@ -74,7 +78,7 @@ func (n *node) start(ctx context.Context) error {
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-slow.C:
-			n.cfg.Logger.Warn("the store has not started yet: its disk is slow, or its write-ahead log is damaged",
+			n.cfg.Logger.Warn("the store has not started yet: its disk is slow, or its files are damaged",
 				"dir", n.cfg.Dir, "after", slowStart.String())
 			continue
 		}
@@ -87,16 +91,20 @@ func (n *node) start(ctx context.Context) error {
 // slowStart is when a start that goes on is worth a word.
 const slowStart = 10 * time.Second
 
-// startEtcd starts etcd. Where files are missing or empty, etcd panics; that
-// becomes an error, since whoever can put the files back should not have to read
-// a stack for it.
-func startEtcd(cfg *embed.Config) (e *embed.Etcd, err error) {
+// begin looks at the files and starts etcd. Where some are missing or empty, etcd
+// panics; that becomes an error, since whoever can put the files back should not
+// have to read a stack for it.
+func (n *node) begin() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e, err = nil, fmt.Errorf("the files of the store are damaged or incomplete, put back a copy of the whole directory: etcd: %v", r)
+			err = fmt.Errorf("the files of the store are damaged or incomplete, %s: etcd: %v", putBack, r)
 		}
 	}()
-	return embed.StartEtcd(cfg)
+	if err := checkFiles(n.cfg.Dir, bridge(n.cfg.Logger, n.quiet)); err != nil {
+		return err
+	}
+	n.etcd, err = embed.StartEtcd(n.embedConfig())
+	return err
 }
 
 func (n *node) embedConfig() *embed.Config {
