@@ -14,7 +14,8 @@ func (c *conn) askOver(u *upstream, kept bool, plan *policy.Plan, up *upload) ou
 		return c.askHTTP2(u, kept, plan, up)
 	}
 	w := c.w
-	if !u.rtimer.arm(plan.Timeout) {
+	u.taking.begin(plan.Timeout)
+	if !u.rtimer.armTaking(plan.Timeout) {
 		c.discard(u)
 		return lost
 	}
@@ -175,6 +176,7 @@ func (c *conn) passAnswer(u *upstream, b *block, n int, plan *policy.Plan, up *u
 		return result
 	}
 	if w.resp.Status == 101 {
+		u.taking.begin(0)
 		return c.tunnel(u, b, at, have, plan)
 	}
 	return c.passHead(u, b, at, have, plan, up)
@@ -187,7 +189,9 @@ func (c *conn) passHead(u *upstream, b *block, at, have int, plan *policy.Plan, 
 	resp := &w.resp
 	r := relay{body: body{framing: resp.Body, left: resp.BodyLength}, c: c, u: u, timeout: plan.Timeout}
 	uploaded := up == nil || up.settle()
-	if !uploaded {
+	if uploaded {
+		u.taking.begin(0)
+	} else {
 		up.talks.Store(true)
 	}
 	keep := c.mayKeep() && uploaded

@@ -57,6 +57,13 @@
 // As an extension servers may be asked by HTTP/2 too. What they say is turned into
 // a head of HTTP/1.1 and the bare body, and goes the way of all answers.
 //
+// # Slow servers
+//
+// A server has the request's time to answer. What counts is the time since it last
+// took some of the request, which with a large one is long after it was sent: the
+// system has room for megabytes. So it is asked for what the server has
+// acknowledged, once the time is up, see taking.
+//
 // # Slow clients
 //
 // A head must be there in the request's time, counted from its first byte. A body

@@ -57,10 +57,11 @@ func (up *upload) runStream() {
 			return
 		}
 		st.await(&st.h.in, n)
-		up.u.rtimer.arm(up.timeout)
+		up.u.rtimer.armTaking(up.timeout)
 		up.received += int64(n)
 		if up.ended {
 			up.finished = loop.Clock()
+			up.u.taking.mark(up.u.fd) // from here on nothing else would
 			up.state.Store(uploadEnding)
 		}
 		var err error

@@ -100,7 +100,9 @@ func (h *http2Upstream) flush() {
 		h.sending.Unlock()
 		h.mu.Lock()
 		h.broken = h.broken || err != nil
-		h.signal() // there is room
+		if len(out) > 0 {
+			h.signal() // there is room; without need, who waits for it would go on and on
+		}
 		again := h.core.Pending() > 0 && !h.broken
 		h.mu.Unlock()
 		if !again {
@@ -132,6 +134,7 @@ func (h *http2Upstream) offer(p []byte, end bool, trailers []byte) (n int, done 
 
 // await waits until more may be sent.
 func (h *http2Upstream) await(stop <-chan struct{}) error {
+	h.u.awaitServer()
 	select {
 	case <-h.wake:
 		return nil
@@ -301,7 +304,8 @@ func (c *conn) askHTTP2(u *upstream, kept bool, plan *policy.Plan, up *upload) o
 	n := bytes.Index(w.out, endOfHead) + len(endOfHead)
 	more := up != nil && !up.complete()
 	out, left := h.begin(w.out[:n], w.req.Host(w.in), w.out[n:], more)
-	if !u.rtimer.arm(plan.Timeout) || c.abandoned() {
+	u.taking.begin(plan.Timeout)
+	if !u.rtimer.armTaking(plan.Timeout) || c.abandoned() {
 		c.discard(u)
 		return cutShort
 	}

@@ -23,6 +23,8 @@ type loopExchange struct {
 	out  []byte // what goes to the server
 	sent int    // bytes of out
 
+	taken uint64 // by the server, see takesOn; 0: not known
+
 	began int64 // on the loop's clock, with the request; 0: there was none
 
 	// What the answer depends on.
@@ -178,8 +180,10 @@ func (x *loopExchange) connect() bool {
 func (x *loopExchange) ask(s *loopServer, n int) {
 	x.s, s.x = s, x
 	x.sent = n
+	x.taken = 0
 	if n < len(x.out) {
 		s.watchWritable()
+		x.taken = takenBy(int(s.fd))
 	}
 	x.c.setDeadline(x.plan.Timeout)
 }
@@ -195,6 +199,7 @@ func (x *loopExchange) push() {
 		x.s.readable = true
 	default:
 		x.sent += n
+		x.taken = takenBy(int(x.s.fd))
 		x.c.setDeadline(x.plan.Timeout)
 	}
 }
@@ -209,11 +214,20 @@ func (x *loopExchange) expired() {
 		x.c.abort()
 	case x.s != nil && x.s.connecting:
 		x.unreachable()
+	case !x.answered && x.s != nil && x.takesOn():
+		x.c.setDeadline(x.plan.Timeout)
 	case !x.answered:
 		x.fail(504)
 	default:
 		x.breakOff()
 	}
+}
+
+// takesOn tells whether the server has taken more of the request of late.
+func (x *loopExchange) takesOn() bool {
+	before := x.taken
+	x.taken = takenBy(int(x.s.fd))
+	return takesOn(int(x.s.fd), before, x.taken)
 }
 
 // lost deals with a server that ended the connection without a word of a final

@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/sock"
@@ -54,4 +55,41 @@ func (p *progress) made(fd, requests int) bool {
 	before := p.acked
 	p.acked = acked
 	return before == 0 || acked-before >= slowBytes/2*uint64(max(requests, 1))
+}
+
+// taking is how a server does with a request. It has the request's time to answer; a
+// large one may take longer than that to be taken, and the time counts from when
+// the server last took some of it. That is asked for when the time is up and only
+// then, and where something had to wait for room.
+type taking struct {
+	patience atomic.Int64  // the request's time, in nanoseconds; 0: none is under way
+	acked    atomic.Uint64 // bytes that the server had acknowledged, and 1; 0: not known
+}
+
+// begin is for a request that begins, with its time; 0: it is over, or a tunnel now.
+func (t *taking) begin(patience time.Duration) {
+	t.acked.Store(0)
+	t.patience.Store(int64(patience))
+}
+
+// mark notes what the server of fd has taken so far.
+func (t *taking) mark(fd int) { t.acked.Store(takenBy(fd)) }
+
+// goesOn reports whether the server of fd has taken something since the last mark,
+// and makes a new one.
+func (t *taking) goesOn(fd int) bool {
+	now := takenBy(fd)
+	return takesOn(fd, t.acked.Swap(now), now)
+}
+
+// takenBy is what the server of fd has taken so far, for takesOn.
+func takenBy(fd int) uint64 { return sock.Acknowledged(fd) + 1 }
+
+// takesOn tells whether the server of fd takes what it is sent: more now than
+// before, or, where before is not known, if that is not all taken yet.
+func takesOn(fd int, before, now uint64) bool {
+	if before == 0 {
+		return sock.Unsent(fd) > 0
+	}
+	return now > before
 }

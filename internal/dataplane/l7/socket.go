@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/loop"
 	"github.com/openslb/openslb/internal/dataplane/sock"
@@ -30,6 +31,7 @@ type socket struct {
 
 	rtimer, wtimer timer
 	progress       progress     // of sending; the wheel's alone
+	taking         taking       // of a server, whose answer is waited for
 	riders         atomic.Int32 // requests that wait for what is being sent; 0: one
 
 	// Operands of the poller's callbacks, which are made once, as a closure for
@@ -204,9 +206,10 @@ func (s *socket) sendPlain(p []byte) error {
 func (s *socket) sendSlowly(p []byte) error {
 	defer s.wtimer.disarm()
 	for len(p) > 0 {
-		if !s.wtimer.armTaking(s.wheel.waits.slow / 2) {
+		if !s.wtimer.armTaking(s.sendTime()) {
 			return os.ErrDeadlineExceeded
 		}
+		s.awaitServer()
 		s.out, s.werr = p, 0
 		err := s.rc.Write(s.sendFn)
 		p, s.out = s.out, nil
@@ -227,18 +230,46 @@ func (s *socket) sendWhen(try func(uintptr) bool) error {
 		return nil
 	}
 	defer s.wtimer.disarm()
-	if !s.wtimer.armTaking(s.wheel.waits.slow / 2) {
+	if !s.wtimer.armTaking(s.sendTime()) {
 		return os.ErrDeadlineExceeded
 	}
+	s.awaitServer()
 	return s.rc.Write(try)
 }
 
-// takes tells whether the other side has taken enough of late, though there was
-// no room for more.
-func (s *socket) takes() bool {
-	made := false
-	err := s.rc.Control(func(fd uintptr) { made = s.progress.made(int(fd), int(s.riders.Load())) })
-	return err == nil && made
+// takes gives the time that a timer which was to go off has to wait on, since the
+// other side takes something; 0: it does not.
+func (t *timer) takes() (longer time.Duration) {
+	s := t.s
+	err := s.rc.Control(func(fd uintptr) {
+		switch {
+		case !t.write && s.client == nil:
+			if s.taking.goesOn(int(fd)) {
+				longer = time.Duration(s.taking.patience.Load())
+			}
+		case t.write && s.progress.made(int(fd), int(s.riders.Load())):
+			longer = s.sendTime()
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return longer
+}
+
+// sendTime is how long the other side may take nothing. Of a server whose answer
+// is waited for that is what its read timer sees to.
+func (s *socket) sendTime() time.Duration {
+	return max(s.wheel.waits.slow/2, time.Duration(s.taking.patience.Load()))
+}
+
+// awaitServer has a server whose answer is waited for give it, or take something of
+// what it is sent, within the time of the request from now.
+func (s *socket) awaitServer() {
+	if patience := s.taking.patience.Load(); patience > 0 {
+		s.taking.mark(s.fd)
+		s.rtimer.armTaking(time.Duration(patience))
+	}
 }
 
 // trySend writes as much as there is room for; true ends one wait.

@@ -23,14 +23,17 @@ type hearer struct {
 }
 
 // newHearer answers by fn.
-func newHearer(t testing.TB, fn http.HandlerFunc) *hearer {
+func newHearer(t testing.TB, fn http.HandlerFunc) *hearer { return newHearerWith(t, nil, fn) }
+
+// newHearerWith has a server with its own settings of HTTP/2.
+func newHearerWith(t testing.TB, config *http.HTTP2Config, fn http.HandlerFunc) *hearer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &hearer{target: spec.Target{ID: "h", Addr: netip.MustParseAddrPort(l.Addr().String()), Weight: 1}}
-	srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := &http.Server{HTTP2: config, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		h.heard = append(h.heard, r.Header.Clone())
 		h.mu.Unlock()

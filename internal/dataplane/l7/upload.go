@@ -237,9 +237,10 @@ func (up *upload) read() (b *block, p []byte, state uint32) {
 
 // pass sends a part of the body to the server. b backs p, and is given back.
 func (up *upload) pass(b *block, p []byte) (err error) {
-	up.u.rtimer.arm(up.timeout)
+	up.u.rtimer.armTaking(up.timeout)
 	if up.ended {
 		up.finished = loop.Clock()
+		up.u.taking.mark(up.u.fd) // from here on nothing else would
 		up.state.Store(uploadEnding)
 	}
 	if up.raw {

@@ -21,8 +21,9 @@ const fired = -1
 // noticed when the old one comes up.
 type timer struct {
 	// at is the deadline on the wheel's clock, 0 for none, or fired. Bit 0 is
-	// set while the connection is idle and may be closed at will; of a write timer,
-	// while it does not go off as long as the other side takes something.
+	// set while the connection is idle and may be closed at will; of a write timer, and
+	// of a server's, while it does not go off as long as the other side takes
+	// something.
 	at    atomic.Int64
 	s     *socket
 	write bool
@@ -119,8 +120,10 @@ func (w *wheel) collect(now int64, due []*timer) []*timer {
 			at := t.at.Load()
 			if at > 0 && at <= now {
 				to := int64(fired)
-				if t.write && at&1 == 1 && t.s.takes() {
-					to = (now + int64(w.waits.slow)/2) | 1
+				if at&1 == 1 {
+					if d := t.takes(); d > 0 {
+						to = (now + int64(d)) | 1
+					}
 				}
 				if t.at.CompareAndSwap(at, to) {
 					at = to
@@ -257,9 +260,12 @@ func (t *timer) expire() {
 	if t.at.Load() != fired {
 		return
 	}
-	if t.write {
+	switch {
+	case t.write:
 		t.s.file.SetWriteDeadline(past)
-	} else {
+	case t.s.client == nil: // who waits for a server may be sending still
+		t.s.file.SetDeadline(past)
+	default:
 		t.s.interruptRead()
 	}
 }
