@@ -272,8 +272,11 @@ func (c *conn) endRecord(up *upload) {
 	}
 	if up != nil {
 		w.rec.length += int64(up.used) + up.received
-		if up.complete() && up.finished > 0 {
+		switch {
+		case up.complete() && up.finished > 0:
 			w.rec.read = up.finished
+		case up.failed() && w.rec.replied > 0:
+			w.rec.read = w.rec.replied // it was waited for until then
 		}
 	}
 	w.rec.finished(c.shard, loop.Clock())

@@ -10,6 +10,7 @@ import (
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
 	"github.com/openslb/openslb/internal/dataplane/l7/h2"
 	"github.com/openslb/openslb/internal/dataplane/l7/policy"
+	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
 // An extension beyond what the vendor has: servers that are asked by HTTP/2 with
@@ -362,6 +363,7 @@ func (c *conn) askHTTP2(u *upstream, kept bool, plan *policy.Plan, up *upload) o
 		return cutShort
 	case result == invalid && c.stream != nil && c.stream.giveUp(h):
 		c.count.answered(502, 0)
+		w.rec.answered(502, 0, loop.Clock()) // it is not the client who has gone
 		return cutShort
 	}
 	return result

@@ -2,6 +2,7 @@ package l7
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/openslb/openslb/internal/accesslog"
@@ -163,6 +164,9 @@ func describe(q *logged, req *h1.Request, in []byte) {
 			q.hostHeader = f.Text(in)
 		case f.ID == h1.XForwardedFor && q.forwardedFor == nil:
 			q.forwardedFor = f.Text(in)
+		case f.ID == h1.XForwardedFor && len(q.forwardedFor) <= accesslog.MaxText:
+			// Several are one list, as the server gets it. Few clients send them so.
+			q.forwardedFor = slices.Concat(q.forwardedFor, []byte(", "), f.Text(in))
 		case len(name) == len("referer") && h1.IsNamed(name, "referer"):
 			q.referer = f.Text(in)
 		case len(name) == len("x-real-ip") && h1.IsNamed(name, "x-real-ip"):
@@ -170,5 +174,8 @@ func describe(q *logged, req *h1.Request, in []byte) {
 		case len(name) == len("user-agent") && h1.IsNamed(name, "user-agent"):
 			q.userAgent = f.Text(in)
 		}
+	}
+	if len(q.host) == 0 {
+		q.host = q.hostHeader // of a head that could not be read to its end
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -86,7 +87,7 @@ func TestLog(t *testing.T) {
 	b := answering(t, func(m *message) string { return ok("0123456789") })
 	p := newLoggedProxy(t, spec.HTTPOptions{}, target(b))
 	cl := p.dial()
-	const get = "GET /a?b=%20c HTTP/1.1\r\nHost: a.example:80\r\nUser-Agent: x\"y\\\xff\r\nReferer: http://r/\r\nX-Forwarded-For: 1.1.1.1\r\nX-Real-IP: 2.2.2.2\r\n\r\n"
+	const get = "GET /a?b=%20c HTTP/1.1\r\nHost: a.example:80\r\nUser-Agent: x\"y\\\xff\r\nReferer: http://r/\r\nX-Forwarded-For: 1.1.1.1\r\nX-Real-IP: 2.2.2.2\r\nx-forwarded-for: 3.3.3.3\r\n\r\n"
 	cl.send(get)
 	cl.want(200, "0123456789")
 	m := p.next()
@@ -94,7 +95,7 @@ func TestLog(t *testing.T) {
 	want := map[string]string{"slbid": "lb-1", "client_ip": "127.0.0.1", "client_port": strconv.Itoa(addr.Port), "request_method": "GET",
 		"request_uri": "/a?b=%20c", "server_protocol": "HTTP/1.1", "http_host": "a.example:80", "host": "a.example:80", "http_user_agent": `x"y\\xff`, // its backslash, and ours
 
-		"http_referer": "http://r/", "http_x_forwarded_for": "1.1.1.1", "http_x_real_ip": "2.2.2.2", "request_length": strconv.Itoa(len(get)),
+		"http_referer": "http://r/", "http_x_forwarded_for": "1.1.1.1, 3.3.3.3", "http_x_real_ip": "2.2.2.2", "request_length": strconv.Itoa(len(get)),
 		"body_bytes_sent": "10", "status": "200", "upstream_status": "200", "upstream_addr": b.addr.String(), "scheme": "http", "slb_vport": "80",
 		"vip_addr": "127.0.0.1", "ssl_protocol": "-", "ssl_cipher": "-", "instance_name": `the "one"`, "region": "r", "network_type": "classic", "vpc_id": "-"}
 	if overTLS {
@@ -240,7 +241,7 @@ func TestLogSlowHead(t *testing.T) {
 	cl := p.dial()
 	cl.send("GET /slow HTTP/1.1\r\nHost: a\r\n")
 	cl.want(408, "*")
-	wantFields(t, p.next(), map[string]string{"status": "408", "request_uri": "/slow", "http_host": "a"})
+	wantFields(t, p.next(), map[string]string{"status": "408", "request_uri": "/slow", "http_host": "a", "host": "a"})
 }
 
 // TestLogBrokenOff: a client that ends within a head is told so and noted, one
@@ -274,7 +275,11 @@ func TestLogSlowBody(t *testing.T) {
 	cl.want(408, "*")
 	want := map[string]string{"status": "408", "request_uri": "/slow", "upstream_status": "-", "upstream_addr": b.addr.String()}
 	want["request_length"] = strconv.Itoa(len(head) + 3)
-	wantFields(t, p.next(), want)
+	line := p.next()
+	wantFields(t, line, want)
+	if ms := line["read_request_time"].(float64); ms < 150 {
+		t.Errorf("read_request_time is %v ms", ms)
+	}
 	if !overTLS {
 		return
 	}
@@ -469,6 +474,32 @@ func TestLogHTTP2(t *testing.T) {
 	if n := line["request_length"].(float64); n < 100_000 || n > 101_000 {
 		t.Errorf("request_length is %v", n)
 	}
+}
+
+// TestLogServerResets: a server of HTTP/2 that ends a stream without an answer is
+// no client that has left, although the client gets no status.
+func TestLogServerResets(t *testing.T) {
+	if !overTLS {
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })}
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	p := newLoggedProxy(t, spec.HTTPOptions{ServersHTTP2: true}, spec.Target{ID: "s", Addr: netip.MustParseAddrPort(l.Addr().String()), Weight: 1})
+	p.e.newTLS = func(spec.Frontend) (*tls.Config, error) {
+		return &tls.Config{Certificates: testCertificates(), NextProtos: []string{"h2", "http/1.1"}}, nil
+	}
+	p.changeTLS()
+	if resp, err := p.http2Client().Do(p.request("GET", "/", nil)); err == nil {
+		t.Errorf("an answer of status %d", resp.StatusCode)
+		resp.Body.Close()
+	}
+	wantFields(t, p.next(), map[string]string{"status": "502", "upstream_status": "-", "upstream_addr": l.Addr().String(), "body_bytes_sent": "0"})
 }
 
 // BenchmarkRequestLine is what the log costs a request, but for the disk.
