@@ -96,10 +96,10 @@ func (l *apiListener) wait() {
 func (l *apiListener) Accept() (net.Conn, error) {
 	for {
 		l.wait()
-		c, err := l.TCPListener.Accept()
+		c, err := l.AcceptTCP()
 		if err == nil {
 			l.connections.Add(1)
-			return &apiConn{Conn: c, listener: l}, nil
+			return &apiConn{TCPConn: c, listener: l}, nil
 		}
 		if !os.IsTimeout(err) {
 			return nil, err
@@ -113,9 +113,10 @@ func (l *apiListener) Close() error {
 	return l.TCPListener.Close()
 }
 
-// apiConn is a connection that is counted.
+// apiConn is a connection that is counted. It is all that a TCP connection is:
+// package rpc closes only one side of it where a client still sends.
 type apiConn struct {
-	net.Conn
+	*net.TCPConn
 	listener *apiListener
 	once     sync.Once
 }
@@ -123,5 +124,5 @@ type apiConn struct {
 // Close implements net.Conn.
 func (c *apiConn) Close() error {
 	c.once.Do(func() { c.listener.connections.Add(-1) })
-	return c.Conn.Close()
+	return c.TCPConn.Close()
 }

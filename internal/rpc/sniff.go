@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -145,7 +146,8 @@ type sniffed struct {
 	owner *splitter
 	first [1]byte
 	given bool // first has been read again; only the reader touches it
-	once  sync.Once
+
+	closed atomic.Bool
 }
 
 // Read returns the byte that was taken, alone, and then what follows.
@@ -158,14 +160,25 @@ func (c *sniffed) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// Close closes the connection and makes room for another.
+// CloseWrite tells the client that the answer is complete; net/http looks for it.
+func (c *sniffed) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// Close closes the connection, as soon as its client has had a chance to read the
+// answer, and makes room for another. Closing it once more ends that wait.
 func (c *sniffed) Close() error {
+	if !c.closed.CompareAndSwap(false, true) {
+		return c.Conn.Close()
+	}
+	linger(c.Conn, c.owner.stopped)
 	err := c.Conn.Close()
-	c.once.Do(func() {
-		c.owner.mu.Lock()
-		c.owner.open--
-		c.owner.mu.Unlock()
-	})
+	c.owner.mu.Lock()
+	c.owner.open--
+	c.owner.mu.Unlock()
 	return err
 }
 
