@@ -66,7 +66,7 @@ func (p *param) contradiction(f form, prefix string) error {
 			name = p.aliases[i]
 		}
 		if f.contradicts(prefix + name) {
-			return p.refuse(prefix+name, "It was sent more than once, with different values.")
+			return p.refuse(prefix+name, prefix+name+" was sent more than once, with different values.")
 		}
 	}
 	return nil
@@ -167,11 +167,11 @@ func (p *param) decodeList(dst reflect.Value, f form, name string) (present bool
 		// A client that counts from 0 must not lose the first element in silence.
 		number, err := strconv.Atoi(digits)
 		if err != nil || number < 1 || digits[0] == '0' || digits[0] == '+' {
-			return true, p.refuse(f[i].name, "The numbers in its name count from 1.")
+			return true, p.refuse(f[i].name, "The numbers in names like "+f[i].name+" count from 1.")
 		}
 		if len(elements) > 0 && elements[len(elements)-1].number == number {
 			if !dotted && f[i].value != f[elements[len(elements)-1].at].value {
-				return true, p.refuse(f[i].name, "It was sent more than once, with different values.")
+				return true, p.refuse(f[i].name, f[i].name+" was sent more than once, with different values.")
 			}
 			continue
 		}

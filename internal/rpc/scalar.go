@@ -144,11 +144,8 @@ func textSetter(c checks) setter {
 			if shown, ok := errors.AsType[apiError](err); ok {
 				return shown
 			}
-			if e, ok := errors.AsType[interface {
-				error
-				AllowedTexts() []string
-			}](err); ok {
-				return &malformed{orList(e.AllowedTexts())}
+			if allowed := allowedTexts(err); allowed != nil {
+				return &malformed{orList(allowed)}
 			}
 			return other
 		}
@@ -160,6 +157,29 @@ var (
 	errAddr = &malformed{"an IPv4 or IPv6 address"}
 	errBool = &malformed{"true or false"}
 )
+
+// allowedTexts are what a type takes, as its error tells; nil if it does not.
+func allowedTexts(err error) []string {
+	if e, ok := errors.AsType[interface {
+		error
+		AllowedTexts() []string
+	}](err); ok {
+		return e.AllowedTexts()
+	}
+	return nil
+}
+
+// enumerated are the texts that type t takes if it is an enumeration, else nil. No
+// enumeration has a text of a control character.
+func enumerated(t reflect.Type) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if u, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok {
+		return allowedTexts(u.UnmarshalText([]byte{0}))
+	}
+	return nil
+}
 
 // setAddr takes no zone: an address of the API means the same on every host. An
 // IPv4 address in IPv6 notation is the IPv4 address, however it was written.

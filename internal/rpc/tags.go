@@ -162,6 +162,13 @@ func compileParam(f reflect.StructField, tag string) (param, error) {
 	if err := p.compileType(f.Type, c); err != nil {
 		return p, err
 	}
+	if p.info.Enum == nil && p.elem == nil {
+		t := f.Type
+		if p.elemType != nil {
+			t = p.elemType
+		}
+		p.info.Enum = enumerated(t)
+	}
 	if p.allowEmpty = f.Tag.Get("allowempty") == "true"; p.allowEmpty {
 		if p.wire != wireText || f.Type.Kind() != reflect.Pointer || f.Type.Elem().Kind() != reflect.String {
 			return p, fmt.Errorf("allowempty on %s, which is no pointer to a string", f.Type)
