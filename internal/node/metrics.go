@@ -67,11 +67,25 @@ func registerStoreMetrics(r prometheus.Registerer, s *store.Store) {
 	))
 }
 
+// registerReach exports whether the store answers.
+func registerReach(r prometheus.Registerer, s *store.Store) {
+	r.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "openslb_store_reachable", Help: "1 while the store answers, 0 while an outside one cannot be reached and changes are refused."},
+		func() float64 {
+			if ok, _ := s.Reachable(); ok {
+				return 1
+			}
+			return 0
+		},
+	))
+}
+
 // registry gathers everything that /metrics shows.
 func (n *Node) registry() *prometheus.Registry {
 	r := metrics.NewRegistry(n.engine)
 	r.MustRegister(metrics.NewLatestCollector(n.history, n.limits))
 	registerStoreMetrics(r, n.store)
+	registerReach(r, n.store)
 	registerLogMetrics(r, "access", n.accessLogs)
 	if n.connectionLog != nil {
 		registerLogMetrics(r, "connection", n.connectionLog)

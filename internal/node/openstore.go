@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/openslb/openslb/internal/store"
 	"github.com/openslb/openslb/internal/store/etcdkv"
@@ -54,7 +56,11 @@ func (n *Node) openStore(ctx context.Context) error {
 	}
 	n.kv = k
 	n.onStop("store engine", func(context.Context) error { return k.Close() })
-	s, err := store.New(ctx, k, store.Options{Logger: n.log.With("part", "store")})
+	o := store.Options{Logger: n.log.With("part", "store")}
+	if at := n.cfg.StoreEndpoints; len(at) > 0 {
+		o.Logger, o.ProbeInterval = o.Logger.With("endpoints", strings.Join(at, ", ")), probeInterval
+	}
+	s, err := store.New(ctx, k, o)
 	if err != nil {
 		return err
 	}
@@ -62,6 +68,10 @@ func (n *Node) openStore(ctx context.Context) error {
 	n.onStop("store", func(context.Context) error { return s.Close() })
 	return nil
 }
+
+// probeInterval is the pause between two questions whether an outside store
+// answers.
+const probeInterval = 2 * time.Second
 
 // openKV starts the node's own etcd, or connects to the one outside.
 func (n *Node) openKV(ctx context.Context) (kv.KV, error) {

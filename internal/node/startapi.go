@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -82,21 +81,8 @@ func (n *Node) handler() http.Handler {
 	}))
 	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", n.serveHealth)
+	mux.HandleFunc("GET /readyz", n.serveReady)
 	return mux
-}
-
-// serveHealth answers 200 as long as the node does its work. A load balancer or
-// supervisor asks it; no key is needed.
-func (n *Node) serveHealth(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	status, text := http.StatusOK, "ok\n"
-	select {
-	case <-n.failed:
-		status, text = http.StatusServiceUnavailable, "failed\n"
-	default:
-	}
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // whoever asked may be gone
 }
 
 // certificateNames are the names and addresses by which clients may call the

@@ -60,6 +60,14 @@ var (
 	ErrLocked                = &Error{400, "ActionNotAllowed", "Locked for any Business Reason."}
 )
 
+// Errors about the store, each the vendor's error for a failure that passes, and
+// what has become of the change.
+var (
+	ErrStoreUnreachable = &Error{503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server. Its store cannot be reached; nothing was changed."}
+	ErrStoreSilent      = &Error{503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server. Its store did not answer; the change may have been made or not."}
+	ErrStoreFull        = &Error{503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server. Its store is full; nothing was changed."}
+)
+
 // Errors about backend servers.
 var (
 	ErrTooManyServers   = &Error{400, "TooManyBackendServers", "The total number of input real servers exceeds max supported number: 20"}

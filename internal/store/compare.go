@@ -106,7 +106,7 @@ func (c *comparer) note(b kv.Batch) {
 
 func (c *comparer) got(l listing) error {
 	if l.err != nil {
-		c.store.log.Warn("cannot list the store to compare", "err", l.err)
+		c.store.log.Log(context.Background(), c.store.trouble(), "cannot list the store to compare", "err", l.err)
 		c.finish()
 		return nil
 	}

@@ -44,7 +44,7 @@ func (s *Store) follow(ctx context.Context) {
 				backoff = minBackoff
 			}
 			s.stats.restarts.Add(1)
-			s.log.Warn("watch of the store ended; reading everything again", "err", err, "in", backoff)
+			s.log.Log(ctx, s.trouble(), "watch of the store ended; reading everything again", "err", err, "in", backoff)
 			select {
 			case <-time.After(backoff/2 + rand.N(backoff/2)):
 			case <-ctx.Done():

@@ -29,6 +29,9 @@ type Options struct {
 	// CompareInterval is the pause between two comparisons of the State with a
 	// full list; 0 means DefaultCompareInterval, less than 0 none at all.
 	CompareInterval time.Duration
+	// ProbeInterval is the pause between two questions whether the KV answers, for
+	// one that may be gone; 0: none are asked.
+	ProbeInterval time.Duration
 }
 
 // Store is the resources and their changes. All methods are safe for
@@ -49,8 +52,11 @@ type Store struct {
 	// doubt tells the follower that the KV's revision seems to have gone back.
 	doubt chan struct{}
 
-	stop func()        // ends the follower
-	done chan struct{} // closed when the follower has ended
+	reach reach
+
+	stop   func()         // ends the follower and the probing
+	done   chan struct{}  // closed when the follower has ended
+	probes sync.WaitGroup // the probing
 
 	mu       sync.Mutex
 	closed   bool
@@ -111,7 +117,11 @@ func New(ctx context.Context, k kv.KV, opts Options) (*Store, error) {
 	s.snap.Store(snap)
 	followCtx, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	s.reach.begin()
 	go s.follow(followCtx)
+	if opts.ProbeInterval > 0 {
+		s.probes.Go(func() { s.probe(followCtx, opts.ProbeInterval) })
+	}
 	return s, nil
 }
 
@@ -134,6 +144,7 @@ func (s *Store) Close() error {
 		s.stop()
 	}
 	<-s.done
+	s.probes.Wait()
 	return nil
 }
 

@@ -32,7 +32,9 @@ const (
 // The result is the commit's revision, which State has reached. A transaction
 // without writes returns the revision it has read. An error that wraps
 // kv.ErrConflict means that nothing was written; after the end of ctx or of the
-// store the transaction may have been committed or not.
+// store the transaction may have been committed or not. Where the KV does not
+// answer, the call ends within some seconds with one of the API's errors about the
+// store.
 func (s *Store) Update(ctx context.Context, scope string, fn func(tx *Tx) error) (revision int64, err error) {
 	if scope != "" {
 		unlock, err := s.scopes.lock(ctx, scope)
@@ -58,7 +60,9 @@ func (s *Store) Update(ctx context.Context, scope string, fn func(tx *Tx) error)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.Wait(ctx, revision); err != nil {
+	bounded, done := s.reach.within(ctx)
+	defer done()
+	if err := s.silent(ctx, bounded, s.Wait(bounded, revision)); err != nil {
 		return revision, fmt.Errorf("wait for revision %d, which is committed: %w", revision, err)
 	}
 	return revision, nil
@@ -95,7 +99,7 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error, alone bool) 
 	if len(t.Ops) == 0 {
 		return tx.snap.Revision, nil
 	}
-	revision, err := s.kv.Commit(ctx, t)
+	revision, err := s.commit(ctx, t)
 	at := revision
 	if conflict, ok := errors.AsType[*kv.ConflictError](err); ok {
 		at = conflict.Revision + 1
@@ -103,7 +107,9 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error, alone bool) 
 		return 0, err
 	}
 	if at <= tx.snap.Revision { // it must be newer than what was read
-		if err := s.waitRelist(ctx, tx.snap.Revision); err != nil {
+		bounded, done := s.reach.within(ctx)
+		defer done()
+		if err := s.silent(ctx, bounded, s.waitRelist(bounded, tx.snap.Revision)); err != nil {
 			return 0, err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -59,6 +61,12 @@ func Dial(ctx context.Context, cfg DialConfig) (*KV, error) {
 		DialKeepAliveTimeout: 5 * time.Second,
 		MaxCallSendMsgSize:   2 * requestBytes,
 		Logger:               bridge(cfg.Logger, quiet),
+		// gRPC's own pause between tries grows to two minutes, for which a cluster
+		// that is back would go unseen.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: cfg.Timeout,
+		})},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("etcd at %v: %w", cfg.Endpoints, err)
@@ -209,8 +217,17 @@ func (k *KV) wrap(doing string, err error) error {
 		return as(kv.ErrTooLarge)
 	case errors.Is(err, rpctypes.ErrCompacted):
 		return as(kv.ErrCompacted)
+	case codeOf(err) == codes.Unavailable: // no connection, no leader, no quorum in time
+		return as(kv.ErrUnavailable)
 	}
 	return fmt.Errorf("etcd: %s: %w", doing, err)
+}
+
+func codeOf(err error) codes.Code {
+	if e, ok := errors.AsType[rpctypes.EtcdError](err); ok {
+		return e.Code()
+	}
+	return status.Code(err)
 }
 
 // begin counts a goroutine that Close waits for; false: it is too late.

@@ -70,6 +70,9 @@ var (
 	ErrNoSpace = errors.New("kv: store is full")
 	// ErrTooLarge: the transaction exceeds what the store takes at once.
 	ErrTooLarge = errors.New("kv: transaction too large")
+	// ErrUnavailable: the store does not answer. A transaction may have been applied
+	// or not.
+	ErrUnavailable = errors.New("kv: store does not answer")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("kv: closed")
 )
