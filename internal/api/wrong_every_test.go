@@ -178,7 +178,7 @@ func TestWrongValuesOfEveryParameter(t *testing.T) {
 					met[kind] = true // costs too much to do everywhere
 					try("a megabyte", p.MaxLen > 0 || p.Enum != nil, name, strings.Repeat("x", 1_000_000))
 				}
-				try("twice", true, name, "a", name, "b")
+				try("twice", true, name, "a", "&"+name, "b")
 				if head, tail, repeated := strings.Cut(name, ".1"); repeated {
 					for _, n := range []string{".0", ".-1", ".01", ".+1", ".99999999999999999999"} {
 						try("number "+n, true, head+n+tail, "x")
