@@ -415,3 +415,82 @@ func BenchmarkPassFlows(b *testing.B) {
 		}
 	}
 }
+
+// TestPassOnAges: flows and persistence come to their ends in the process that takes
+// over when they would have in the one before; their times do not begin anew.
+func TestPassOnAges(t *testing.T) {
+	const idle, soon = time.Hour, 500 * time.Millisecond
+	var targets []spec.Target
+	for i := range 2 {
+		name := fmt.Sprint(i)
+		targets = append(targets, target(name, udpServer(t, "127.0.0.1:0", func(b []byte, _ netip.AddrPort, answer func([]byte)) { answer(fmt.Appendf(nil, "%s:%s", name, b)) })))
+	}
+	p := pool.NewStatic(targets...)
+	o := spec.UDPOptions{IdleTimeout: idle, Persistence: idle}
+	now := listenUDP(t, newEngine(t, Options{Loops: 1}), o, p)
+	clients := map[string]*net.UDPConn{}
+	for _, name := range []string{"fresh", "resting", "used"} {
+		clients[name] = udpFrom(t, now, fmt.Sprintf("127.0.0.%d", 10+len(clients)))
+		ask(t, clients[name], name)
+	}
+	began := time.Now()
+	time.Sleep(20 * time.Millisecond)
+	now.Hold()
+	m, fds := now.Remember()
+	m = passed(t, m)
+	least := time.Since(began) / 2
+	for i := range m.Ports[0].Flows {
+		f := &m.Ports[0].Flows[i]
+		if f.Used < least || f.Used > time.Minute || f.Answered < least || f.Idle != idle {
+			t.Errorf("remembered %+v", f)
+		}
+		if f.Client != clients["fresh"].LocalAddr().(*net.UDPAddr).AddrPort() {
+			f.Used = idle - soon // nearly an hour ago
+		}
+	}
+	for i := range m.Affinity {
+		a := &m.Affinity[i]
+		if a.Age < least || a.Age > time.Minute {
+			t.Errorf("remembered %+v", a)
+		}
+		if a.Source == netip.MustParseAddr("127.0.0.11") {
+			a.Age = idle - soon
+		}
+	}
+	next := successor(t, Options{Loops: 1}, true, now.Addr(), now.Sockets())
+	f := udpFrontend(o)
+	f.Listen = now.Addr()
+	heir, err := next.NewUDP(f, p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost := heir.Recall(m, copies(t, fds)); lost != 0 {
+		t.Fatalf("%d flows lost", lost)
+	}
+	if err := heir.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	now.Leave()
+	took := time.Now()
+	ask(t, clients["used"], "used")
+	if n := heir.Facts().ActiveConnections; n != 3 && time.Since(took) < soon/2 {
+		t.Errorf("%d flows at first", n)
+	}
+	eventually(t, "the end of the flow that rests", func() bool { return heir.Facts().ActiveConnections == 2 })
+	s := heir.now.Load()
+	var kept, gone *pool.Member
+	heir.ports[0].worker.loop.Do(func() {
+		clock := heir.ports[0].worker.loop.Now()
+		kept = s.affinity.get(netip.MustParseAddr("127.0.0.10"), clock, s.persistence)
+		gone = s.affinity.get(netip.MustParseAddr("127.0.0.11"), clock, s.persistence)
+	})
+	if kept == nil || gone != nil {
+		t.Errorf("persistence of the fresh one %v, of the one that rests %v", kept, gone)
+	}
+	for _, name := range []string{"fresh", "used", "resting"} {
+		ask(t, clients[name], name)
+	}
+	if got := heir.Facts(); got.ActiveConnections != 3 || got.NewConnections != 1 {
+		t.Errorf("%d flows, of which %d are new, want 3 and 1", got.ActiveConnections, got.NewConnections)
+	}
+}
