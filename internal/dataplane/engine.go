@@ -65,6 +65,10 @@ type Options struct {
 	// Unseal opens the private key of a certificate, in PEM; what it returns is
 	// overwritten after use. Without it no HTTPS frontend can be opened.
 	Unseal func(id string, sealed []byte) ([]byte, error)
+	// Restored says that the first configuration, until Settled, was in force before the
+	// process began, and that nothing else is left of that: targets are well once
+	// one check has passed, since they are no new ones.
+	Restored bool
 	// Estate is what an engine of another process left, with its sockets, which
 	// are then this engine's; nil: there was none. With an estate the engine takes
 	// in no traffic until Resume.
@@ -120,11 +124,18 @@ func New(o Options) *Engine {
 	e.engines.log, e.engines.logs, e.engines.loops, e.engines.source, e.engines.secret = e.log, o.AccessLogs, o.Loops, o.Source, o.Secret
 	e.engines.connections, e.engines.tracer = o.ConnectionLog, o.Tracer
 	e.engines.tls = tlsconf.NewBuilder(tlsconf.Options{Unseal: o.Unseal, HTTP2: true})
+	if o.Restored {
+		e.checks.Restore()
+	}
 	e.inherit(o.Estate, o.FDs)
 	e.builders = e.engines.builders()
 	e.healthLog = o.HealthLog
 	return e
 }
+
+// Settled says that a restored configuration has been applied: what comes now is
+// new.
+func (e *Engine) Settled() { e.checks.Forget() }
 
 // ErrClosed is returned by changes to an engine that has been closed.
 var ErrClosed = errors.New("dataplane: engine is closed")

@@ -14,7 +14,7 @@ import (
 func (n *Node) startEngine(context.Context) error {
 	o := dataplane.Options{Logger: n.log.With("part", "dataplane"), Source: n.source, ProbeSources: n.cfg.ProbeSources, AccessLogs: n.accessLogs, ConnectionLog: n.connectionLog, HealthLog: n.healthLog(), Tracer: n.tracer,
 		Secret: n.sealer.Derive("session cookies"), Unseal: n.unseal}
-	if n.old != nil {
+	if o.Restored = n.old == nil; !o.Restored {
 		o.Estate, o.FDs, n.old.fds = n.old.estate, n.old.fds, nil
 	}
 	n.engine = dataplane.New(o)
@@ -34,6 +34,9 @@ func (n *Node) startReconciler(ctx context.Context) error {
 	n.goes("reconciler", n.reconciler.Run)
 	if err := n.reconciler.WaitApplied(ctx, n.store.State().Revision); err != nil {
 		return err
+	}
+	if n.old == nil {
+		n.engine.Settled()
 	}
 	n.startHistory()
 	return nil

@@ -51,11 +51,21 @@ func (r *Runner) Inherit(verdicts []Verdict) {
 	}
 }
 
-// Forget ends what Inherit began: a target that comes later is a new one.
+// Restore has probes that begin from now on, until Forget, find a target well by
+// their first result, if that is good. It is for targets that were in use before the
+// process was, of which nothing is known any more: they are no new ones, and a
+// whole success window would be an outage.
+func (r *Runner) Restore() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lenient = true
+}
+
+// Forget ends what Inherit or Restore began: a target that comes later is a new one.
 func (r *Runner) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.inherited = nil
+	r.inherited, r.lenient = nil, false
 }
 
 // inheritLocked gives a new probe the verdict that there is for it.

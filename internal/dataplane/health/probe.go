@@ -28,8 +28,9 @@ type probe struct {
 	health  atomic.Uint32
 	cause   atomic.Pointer[string] // of the last change to down
 
-	// localError is used by the round under way alone; rounds never overlap.
+	// The next two are used by the round under way alone; rounds never overlap.
 	localError bool // the last round failed for want of something on this host
+	lenient    bool // one result is enough, if it is good: the first
 
 	// The rest is guarded by Runner.mu. The round under way alone writes the verdict
 	// and reads it without the lock.
@@ -51,6 +52,7 @@ func (r *Runner) newProbeLocked(key probeKey) *probe {
 		cancel()
 		return p
 	}
+	p.lenient = r.lenient
 	p.inheritLocked()
 	p.checker, p.refused = r.newChecker(key.check)
 	r.waiting++
@@ -134,8 +136,12 @@ func (p *probe) judge(err error) {
 	}
 	now := time.Now()
 	since := p.since
+	healthy := c.Healthy
+	if p.lenient {
+		healthy, p.lenient = 1, false
+	}
 	r.mu.Lock()
-	changed := p.verdict.add(err == nil, c.Healthy, c.Unhealthy)
+	changed := p.verdict.add(err == nil, healthy, c.Unhealthy)
 	if changed {
 		p.since = now
 	}

@@ -55,6 +55,8 @@ type Runner struct {
 	waiting int // probes that have not begun their first round
 	// inherited are verdicts of a process before this one, for probes to begin with.
 	inherited map[inheritedKey]Verdict
+	// lenient: probes that begin find a target well by their first result.
+	lenient bool
 }
 
 // NewRunner returns a runner without probes.

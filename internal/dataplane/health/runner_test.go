@@ -202,6 +202,53 @@ func TestIntervalCountsFromTheEnd(t *testing.T) {
 	})
 }
 
+// Targets of before the process are well by one result, if it is the first and good.
+// For all else the windows stay.
+func TestRestore(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		failed time.Duration // how long probes fail at first
+		want   string
+	}{
+		{"well", 0, "0s up"},
+		{"well after one failure", time.Second, "6s up"},
+		{"down", 5 * time.Second, "4s down, 10s up"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{}
+				r := scripted(Options{}, s)
+				defer r.Close()
+				r.Restore()
+				if c.failed > 0 {
+					s.set(0, errOut)
+					time.AfterFunc(c.failed, func() { s.set(0, nil) })
+				}
+				h := &history{begin: time.Now()}
+				sub := r.Subscribe(check, target, h.add)
+				r.Forget()
+				later := &history{begin: time.Now()}
+				if sub.Health() != spec.HealthUnknown {
+					t.Errorf("health %v before any probe", sub.Health())
+				}
+				if c.failed == 0 {
+					r.Subscribe(check, netip.AddrPortFrom(target.Addr(), 81), later.add)
+				}
+				time.Sleep(20 * time.Second)
+				s.set(0, errOut)
+				time.Sleep(time.Minute)
+				want := c.want + ", 24s down"
+				if got := h.String(); got != want {
+					t.Errorf("reports %q, want %q", got, want)
+				}
+				if got := later.String(); c.failed == 0 && got != "4s up, 24s down" {
+					t.Errorf("a new target: %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestOneProbeForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{}
@@ -231,6 +278,9 @@ func TestOneProbeForAll(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if a, b, c := first.String(), second.String(), third.String(); a != "4s up" || b != "4s up, 10s down" || c != "10s down" {
 			t.Errorf("reports %q, %q, %q", a, b, c)
+		}
+		if down := r.Subscribe(check, target, func(spec.Health) {}); down.Health() != spec.HealthDown || down.Cause() == "" {
+			t.Errorf("one that joins has health %v for %q, want the verdict", down.Health(), down.Cause())
 		}
 		b.Close()
 		if probesOf(r) != 1 {
