@@ -89,11 +89,11 @@ func TestUnreachable(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		k.muted.Store(false)
 		time.Sleep(6 * time.Second)
-		begun := time.Now()
 		k.muted.Store(true)
-		time.Sleep(4 * time.Second)
+		time.Sleep(6 * time.Second)
+		begun := time.Now()
 		s.Close()
-		if time.Since(begun) > 5*time.Second {
+		if time.Since(begun) > 0 {
 			t.Error("the end waits for the database")
 		}
 		for part, n := range map[string]int{"cannot be reached": 3, "can be reached again": 2, "level=": 5} {
