@@ -182,7 +182,7 @@ func run(seconds int, flows ...*flow) {
 			// Who asks first must not matter.
 			f := flows[(int(now/int64(time.Millisecond))+k)%len(flows)]
 			for f.pace.wait(now) == 0 && (f.most == 0 || f.got < f.most*now/second) {
-				f.pace.take(f.size, now)
+				f.pace.take(f.size, now, false)
 				f.got += int64(f.size)
 			}
 		}
@@ -296,6 +296,51 @@ func TestParts(t *testing.T) {
 			for k := range got {
 				if share := float64(got[k]) / (seconds * rate); share < c.want[k]-0.02 || share > c.want[k]+0.02 {
 					t.Errorf("part %d had %.3f, want %.3f", k, share, c.want[k])
+				}
+			}
+		})
+	}
+}
+
+// Frontends of several loops share what the instance has as those of one do: what
+// their parts are assured is no more than what they are.
+func TestPartsOfSharers(t *testing.T) {
+	const seconds = 20
+	for _, c := range []struct {
+		name  string
+		parts [2]int     // of the two frontends
+		busy  [2]int     // of these
+		want  [2]float64 // Mbit/s
+	}{
+		{"one loop each", [2]int{1, 1}, [2]int{1, 1}, [2]float64{3, 3}},
+		{"two loops, and one that is idle", [2]int{3, 1}, [2]int{2, 1}, [2]float64{3, 3}},
+		{"two and two", [2]int{2, 2}, [2]int{2, 2}, [2]float64{3, 3}},
+		{"two of four, one of four", [2]int{4, 4}, [2]int{2, 1}, [2]float64{3, 3}},
+		{"alone", [2]int{3, 1}, [2]int{2, 0}, [2]float64{6, 0}},
+		{"alone by one of three", [2]int{3, 1}, [2]int{1, 0}, [2]float64{6, 0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			i := instanceOf(spec.Limits{Bandwidth: 10 * mbit}, spec.Frontend{ID: id(1), Bandwidth: 4 * mbit}, spec.Frontend{ID: id(2)}, spec.Frontend{ID: id(3)})
+			var parts [2][]Part
+			for k := range parts {
+				for range c.busy[k] {
+					parts[k] = append(parts[k], i.Frontend(id(uint16(2+k))).Out.Part(c.parts[k]))
+				}
+			}
+			var got [2]int64
+			for now := int64(0); now < seconds*second; now += 7 * int64(time.Millisecond) {
+				for k := range parts {
+					for j := range parts[k] {
+						for p := &parts[k][j]; p.wait(now) == 0; {
+							p.take(5000, now)
+							got[k] += 5000
+						}
+					}
+				}
+			}
+			for k := range got {
+				if rate := float64(got[k]) * 8 / mbit / seconds; rate < c.want[k]*0.95 || rate > c.want[k]*1.05 {
+					t.Errorf("frontend %d has %.2f Mbit/s, want %.0f", k, rate, c.want[k])
 				}
 			}
 		})

@@ -65,8 +65,9 @@ func (p *Part) wait(now int64) time.Duration {
 
 func (p *Part) take(n int, now int64) {
 	rate := p.whole.own.rate.Load()
-	if rate > 0 && time.Duration(p.paid-now) < bandwidthBurst {
+	assured := rate > 0 && time.Duration(p.paid-now) < bandwidthBurst
+	if assured {
 		p.paid = max(p.paid, now) + int64(n)*int64(time.Second)/rate*p.parts
 	}
-	p.whole.take(n, now)
+	p.whole.take(n, now, assured)
 }
