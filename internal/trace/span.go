@@ -42,7 +42,8 @@ type Span struct {
 type Attempt struct {
 	Server     netip.AddrPort
 	Start, End int64
-	Status     int // of its answer; 0: none
+	Status     int  // of its answer; 0: none
+	Broken     bool // the answer ended before its end
 }
 
 // AttemptID is the span id of the i-th attempt. They follow that of the request,

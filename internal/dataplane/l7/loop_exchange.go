@@ -246,9 +246,11 @@ func (x *loopExchange) lost() {
 	}
 }
 
-// breakOff ends the connection in the middle of an answer. Where the client
+// breakOff ends the connection in the middle of an answer, where the server has
+// not sent the rest. Where the client
 // would take the end of the connection for that of the body it gets a reset.
 func (x *loopExchange) breakOff() {
+	x.rec.broke()
 	if x.chunked || x.framing == h1.Length {
 		x.c.end(sock.Close)
 		return

@@ -45,7 +45,8 @@ type record struct {
 type try struct {
 	addr         netip.AddrPort
 	begun, ended int64
-	status       int // 0: no answer
+	status       int  // 0: no answer
+	broken       bool // the answer ended before its end
 }
 
 // begin starts a record. The line's memory is used again.
@@ -77,6 +78,13 @@ func (r *record) try(addr netip.AddrPort, now int64, head []byte) {
 func (r *record) endTry(now int64) {
 	if r.n > 0 && r.tries[r.n-1].ended == 0 {
 		r.tries[r.n-1].ended = now
+	}
+}
+
+// broke notes that the server has not sent its answer to the end.
+func (r *record) broke() {
+	if r.n > 0 {
+		r.tries[r.n-1].broken = true
 	}
 }
 

@@ -105,6 +105,9 @@ func (r *relay) finish(err error, reusable *bool) error {
 	if err == nil && r.c.stream != nil {
 		r.c.stream.complete()
 	}
+	if err != nil && err != errClient && !r.c.stopped() {
+		r.c.w.rec.broke()
+	}
 	if err == nil && *reusable && !r.released {
 		r.c.release(r.u)
 		r.released = true

@@ -81,6 +81,15 @@ func TestSpanOfReplay(t *testing.T) {
 func TestSpanOfFailures(t *testing.T) {
 	silent := newBackend(t, func(_ *backend, _ net.Conn, br *bufio.Reader) { io.Copy(io.Discard, br) })
 	short := answering(t, func(*message) string { return "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" })
+	cutting := func(head string) *backend {
+		return newBackend(t, func(_ *backend, c net.Conn, br *bufio.Reader) {
+			if _, err := readMessage(br, false); err == nil {
+				io.WriteString(c, head)
+			}
+		})
+	}
+	cut := cutting("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+	chunks := cutting("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")
 	sick := answering(t, func(*message) string { return "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n" })
 	for _, row := range []struct {
 		name, request string
@@ -101,7 +110,9 @@ func TestSpanOfFailures(t *testing.T) {
 		{"dead server", simple, spec.HTTPOptions{}, []spec.Target{deadTarget(t, "d")}, 1, int64(502), "502", "no_answer", "GET"},
 		{"silent server", simple, spec.HTTPOptions{RequestTimeout: 100 * time.Millisecond}, []spec.Target{target(silent)}, 1, int64(504), "504", "timeout", "GET"},
 		{"sick server", simple, spec.HTTPOptions{}, []spec.Target{target(sick)}, 1, int64(500), "500", "500", "GET"},
-		{"short answer", simple, spec.HTTPOptions{RequestTimeout: 100 * time.Millisecond}, []spec.Target{target(short)}, 1, int64(200), "incomplete", nil, "GET"},
+		{"short answer", simple, spec.HTTPOptions{RequestTimeout: 100 * time.Millisecond}, []spec.Target{target(short)}, 1, int64(200), "incomplete", "incomplete", "GET"},
+		{"answer cut off", simple, spec.HTTPOptions{}, []spec.Target{target(cut)}, 1, int64(200), "incomplete", "incomplete", "GET"},
+		{"answer of chunks cut off", simple, spec.HTTPOptions{Gzip: true}, []spec.Target{target(chunks)}, 1, int64(200), "incomplete", "incomplete", "GET"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p, c := newTracedProxy(t, row.options, row.targets...)
@@ -138,8 +149,9 @@ func TestSpanOfClientGone(t *testing.T) {
 	cl.tcp.SetLinger(0)
 	cl.tcp.Close()
 	close(release)
-	s, _ := wantFamily(t, c.Await(2), 1)
+	s, attempts := wantFamily(t, c.Await(2), 1)
 	wantAttributes(t, s, map[string]any{"error.type": "incomplete"})
+	wantAttributes(t, &attempts[0], map[string]any{"error.type": nil}) // the server did its part
 }
 
 // TestSpanOfRules: requests are recorded with the rule they are for.

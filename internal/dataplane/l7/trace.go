@@ -135,7 +135,7 @@ func (r *record) finishSpan(now int64) {
 	}
 	for i := range r.tries[:r.n] {
 		t := &r.tries[i]
-		span.Attempts = append(span.Attempts, trace.Attempt{Server: t.addr, Start: wall + t.begun, End: wall + t.ended, Status: t.status})
+		span.Attempts = append(span.Attempts, trace.Attempt{Server: t.addr, Start: wall + t.begun, End: wall + t.ended, Status: t.status, Broken: t.broken})
 	}
 	span.Finish()
 }

@@ -116,6 +116,8 @@ func (e *encoder) client(r *request, i int) {
 	}
 	failure := ""
 	switch {
+	case t.Broken:
+		failure = "incomplete"
 	case t.Status != 0:
 	case r.Status == 504 && i == len(r.Attempts)-1:
 		failure = "timeout"
