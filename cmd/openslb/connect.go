@@ -63,7 +63,7 @@ func (c *connection) resolve() (target, error) {
 		// Nothing is amiss if the caller gave all that the file would have said.
 		return target{}, mistakef("credentials: %w; name the data directory of a node by --data, or give --endpoint, --key-id and --key-secret", err)
 	}
-	t := target{Credentials: stored, keySource: file, endpointSource: "the node wrote it to " + file + " when it started"}
+	t := target{Credentials: stored, keySource: file, endpointSource: file + ", where the node wrote it when it started"}
 	switch {
 	case c.KeyID != "":
 		if c.KeySecret == "" {
@@ -82,17 +82,17 @@ func (c *connection) resolve() (target, error) {
 	}
 	switch {
 	case c.Endpoint != "" && c.Endpoint == os.Getenv(envEndpoint):
-		t.Endpoint, t.endpointSource = c.Endpoint, "it came from the environment variable "+envEndpoint
+		t.Endpoint, t.endpointSource = c.Endpoint, "the environment variable "+envEndpoint
 	case c.Endpoint != "":
-		t.Endpoint, t.endpointSource = c.Endpoint, "it came from --endpoint"
+		t.Endpoint, t.endpointSource = c.Endpoint, "--endpoint"
 	case t.Endpoint == "":
-		t.Endpoint, t.endpointSource = node.DefaultListen, "it is the default, since there is no "+file
+		t.Endpoint, t.endpointSource = node.DefaultListen, "the defaults, since there is no "+file
 	}
 	if !strings.Contains(t.Endpoint, "://") {
 		t.Endpoint = "http://" + t.Endpoint
 	}
 	if u, err := url.Parse(t.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return t, mistakef("endpoint %q: want http://host:port or https://host:port; %s", t.Endpoint, t.endpointSource)
+		return t, mistakef("endpoint %q: want http://host:port or https://host:port; it is from %s", t.Endpoint, t.endpointSource)
 	}
 	if c.Region != "" {
 		t.Region = c.Region
@@ -148,7 +148,7 @@ func (t target) explain(err error) error {
 	default:
 		advice = "is that a node's API?"
 	}
-	return fmt.Errorf("%w\n%s Of the endpoint: %s", err, advice, t.endpointSource)
+	return fmt.Errorf("%w\n%s The endpoint is from %s", err, advice, t.endpointSource)
 }
 
 // do sends an action and decodes its answer into out, which may be nil.

@@ -58,7 +58,7 @@ func makeAuthority(dir string, now time.Time) (*x509.Certificate, error) {
 func issue(dir string, authority *x509.Certificate, dnsNames []string, addresses []net.IP, now time.Time) (tls.Certificate, error) {
 	signer, err := loadKey(filepath.Join(dir, caKeyFile))
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the server certificate has to be made, but the authority's key is not usable: %w", err)
+		return tls.Certificate{}, fmt.Errorf("the server certificate has to be made, but the authority's key is not usable: %w; put that file back, or remove %s too to have a new authority made, which clients have to be given", err, caFile)
 	}
 	if !signer.PublicKey.Equal(authority.PublicKey) {
 		return tls.Certificate{}, fmt.Errorf("%s is not the key of %s; remove both to have new ones made", caKeyFile, caFile)

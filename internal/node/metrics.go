@@ -70,7 +70,7 @@ func registerStoreMetrics(r prometheus.Registerer, s *store.Store) {
 // registerReach exports whether the store answers.
 func registerReach(r prometheus.Registerer, s *store.Store) {
 	r.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "openslb_store_reachable", Help: "1 while the store answers, 0 while an outside one cannot be reached and changes are refused."},
+		prometheus.GaugeOpts{Name: "openslb_store_reachable", Help: "1 while the store answers, 0 while it cannot be reached and changes are refused."},
 		func() float64 {
 			if ok, _ := s.Reachable(); ok {
 				return 1

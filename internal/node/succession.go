@@ -127,6 +127,9 @@ type succession struct {
 
 func (s *succession) run(ctx context.Context) error {
 	n := s.node
+	if ok, _ := n.store.Reachable(); !ok && len(n.cfg.StoreEndpoints) == 0 {
+		return errors.New("the store of this node has failed and cannot be given up")
+	}
 	quiet, cancel := context.WithTimeout(ctx, apiShutdown)
 	defer cancel()
 	n.gate.passTo(clientHostPort(n.listener.Addr()))

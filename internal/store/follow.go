@@ -43,6 +43,9 @@ func (s *Store) follow(ctx context.Context) {
 			if time.Since(begun) > 2*maxBackoff {
 				backoff = minBackoff
 			}
+			if errors.Is(err, kv.ErrUnavailable) {
+				s.lost(err)
+			}
 			s.stats.restarts.Add(1)
 			s.log.Log(ctx, s.trouble(), "watch of the store ended; reading everything again", "err", err, "in", backoff)
 			select {
@@ -63,6 +66,7 @@ func (s *Store) relist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.found()
 	defer s.tellRelisted()
 	before := s.snap.Load()
 	if revision < before.Revision {

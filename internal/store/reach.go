@@ -77,20 +77,33 @@ func (s *Store) probe(ctx context.Context, interval time.Duration) {
 			err = context.Cause(asked)
 		}
 		cancel()
-		ok, since := s.Reachable()
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && ok:
-			s.log.Error("the store cannot be reached: changes are refused until it can, traffic goes on as it is", "err", err)
-			s.reach.mu.Lock()
-			s.reach.since = time.Now()
-			s.reach.end(errUnreachable)
-			s.reach.mu.Unlock()
-		case err == nil && !ok:
-			s.reach.begin()
-			s.log.Warn("the store can be reached again: changes are taken", "after", time.Since(since).Round(time.Millisecond).String())
+		case err != nil:
+			s.lost(err)
+		default:
+			s.found()
 		}
+	}
+}
+
+// lost tells that the KV does not answer.
+func (s *Store) lost(err error) {
+	s.reach.mu.Lock()
+	defer s.reach.mu.Unlock()
+	if s.reach.since.IsZero() {
+		s.log.Error("the store cannot be reached: changes are refused until it can, traffic goes on as it is", "err", err)
+		s.reach.since = time.Now()
+		s.reach.end(errUnreachable)
+	}
+}
+
+// found tells that it does.
+func (s *Store) found() {
+	if ok, since := s.Reachable(); !ok {
+		s.reach.begin()
+		s.log.Warn("the store can be reached again: changes are taken", "after", time.Since(since).Round(time.Millisecond).String())
 	}
 }
 

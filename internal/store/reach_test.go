@@ -105,6 +105,53 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
+// failedKV is a KV that says, from some moment on, that it has failed.
+type failedKV struct {
+	*memkv.KV
+	failed atomic.Bool
+	end    context.CancelFunc // of the watch
+}
+
+func (f *failedKV) List(ctx context.Context, prefix string) ([]kv.Pair, int64, error) {
+	if f.failed.Load() {
+		return nil, 0, kv.ErrUnavailable
+	}
+	return f.KV.List(ctx, prefix)
+}
+
+func (f *failedKV) Watch(ctx context.Context, prefix string, after int64) (<-chan kv.Batch, func() error) {
+	ctx, f.end = context.WithCancel(ctx)
+	return f.KV.Watch(ctx, prefix, after)
+}
+
+// TestFailedWithoutProbes: a database of the node's own that says that it has
+// failed is unreachable too, until it is not.
+func TestFailedWithoutProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &failedKV{KV: memkv.New()}
+		s, log := quietStore(t, k)
+		synctest.Wait()
+		k.failed.Store(true)
+		k.end()
+		time.Sleep(10 * time.Minute)
+		if _, err := s.Update(t.Context(), "", putToken); !errors.Is(err, slb.ErrStoreUnreachable) {
+			t.Error(err)
+		}
+		k.failed.Store(false)
+		time.Sleep(time.Minute)
+		if _, err := s.Update(t.Context(), "", putToken); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+		k.Close()
+		for part, n := range map[string]int{"cannot be reached": 1, "can be reached again": 1} {
+			if got := strings.Count(log.String(), part); got != n {
+				t.Errorf("%d lines with %q, want %d:\n%s", got, part, n, log)
+			}
+		}
+	})
+}
+
 // TestSilentWithoutProbes: a write that the database does not answer ends too where
 // nobody asks whether it is there; and nobody asks for nothing.
 func TestSilentWithoutProbes(t *testing.T) {

@@ -50,7 +50,7 @@ func TestStartThatHangsCanBeEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{cfg: Config{Dir: dir}.withDefaults(), lock: lock, quiet: new(atomic.Bool)}
+	n := &node{cfg: Config{Dir: dir}.withDefaults(), lock: lock, quiet: new(atomic.Bool), failure: newFailure()}
 	n.quiet.Store(true)
 	if n.etcd, err = embed.StartEtcd(n.embedConfig()); err != nil { // without a look at the files
 		t.Fatal(err)

@@ -27,6 +27,7 @@ const listPage = 5000
 type KV struct {
 	client   *clientv3.Client
 	node     *node // nil when dialled
+	failure  *failure
 	progress time.Duration
 
 	// ctx ends when Close begins; watches and maintenance run within it.
@@ -83,7 +84,7 @@ func Dial(ctx context.Context, cfg DialConfig) (*KV, error) {
 }
 
 func newKV(client *clientv3.Client, progress time.Duration) *KV {
-	k := &KV{client: client, progress: progress}
+	k := &KV{client: client, progress: progress, failure: newFailure()}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -168,7 +169,7 @@ func (k *KV) Commit(ctx context.Context, t kv.Txn) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
-// call gives a context that also ends when the KV closes.
+// call gives a context that also ends when the KV closes or has failed.
 func (k *KV) call(ctx context.Context) (context.Context, func(), error) {
 	if k.ctx.Err() != nil {
 		return nil, nil, kv.ErrClosed
@@ -177,9 +178,12 @@ func (k *KV) call(ctx context.Context) (context.Context, func(), error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
+	if k.failure.err() != nil {
+		return nil, nil, k.wrap("call", k.failure.err())
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(k.ctx, cancel)
-	return ctx, func() { stop(); cancel() }, nil
+	stop, stop2 := context.AfterFunc(k.ctx, cancel), context.AfterFunc(k.failure.ctx, cancel)
+	return ctx, func() { stop(); stop2(); cancel() }, nil
 }
 
 // check refuses by our own limits, so that the answer tells them.
@@ -209,6 +213,8 @@ func (k *KV) wrap(doing string, err error) error {
 	switch {
 	case k.ctx.Err() != nil:
 		return as(kv.ErrClosed)
+	case k.failure.err() != nil:
+		return fmt.Errorf("%w: %w", kv.ErrUnavailable, k.failure.err())
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return as(kv.ErrNoSpace)
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps),
@@ -249,7 +255,15 @@ func (k *KV) Close() error {
 		k.closed = true
 		k.mu.Unlock()
 		k.cancel()
-		k.running.Wait()
+		ended := make(chan struct{})
+		go func() {
+			k.running.Wait()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-k.failure.seen(): // which maintenance may hang in
+		}
 		err := k.client.Close()
 		if errors.Is(err, context.Canceled) {
 			err = nil // what an in-process client says to its own end

@@ -13,12 +13,13 @@ import (
 
 // bridge gives etcd a zap logger that ends in slog. etcd tells at level info
 // what only its developers want to know, so that info becomes debug; while quiet
-// is set, errors too are no more than that: etcd's stop is full of them.
-func bridge(logger *slog.Logger, quiet *atomic.Bool) *zap.Logger {
+// is set, errors too are no more than that: etcd's stop is full of them. Options say
+// what comes of fatal ones.
+func bridge(logger *slog.Logger, quiet *atomic.Bool, options ...zap.Option) *zap.Logger {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	return zap.New(&logCore{handler: logger.With("component", "etcd").Handler(), quiet: quiet})
+	return zap.New(&logCore{handler: logger.With("component", "etcd").Handler(), quiet: quiet}, options...)
 }
 
 // logCore is a zapcore.Core over a slog.Handler.

@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +22,7 @@ type node struct {
 	etcd  *embed.Etcd
 	lock  *os.File
 	quiet *atomic.Bool // while starting and stopping
+	*failure
 	maintenance
 }
 
@@ -41,14 +43,14 @@ func Open(ctx context.Context, cfg Config) (*KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, lock: lock, quiet: new(atomic.Bool)}
+	n := &node{cfg: cfg, lock: lock, quiet: new(atomic.Bool), failure: newFailure()}
 	n.quiet.Store(true)
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", dir, err), n.close())
 	}
 	n.quiet.Store(false)
 	k := newKV(v3client.New(n.etcd.Server), cfg.ProgressInterval)
-	k.node = n
+	k.node, k.failure = n, n.failure
 	k.begin()
 	go func() {
 		defer k.running.Done()
@@ -75,6 +77,8 @@ func (n *node) ready(ctx context.Context) (err error) {
 		case err = <-n.etcd.Err():
 		case <-n.etcd.Server.StopNotify():
 			err = errors.New("etcd stopped while it started")
+		case <-n.failure.seen():
+			return n.failure.err()
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-slow.C:
@@ -92,26 +96,40 @@ func (n *node) ready(ctx context.Context) (err error) {
 const slowStart = 10 * time.Second
 
 // begin looks at the files and starts etcd. Where some are missing or empty, etcd
-// panics; that becomes an error, since whoever can put the files back should not
-// have to read a stack for it.
-func (n *node) begin() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the files of the store are damaged or incomplete, %s: etcd: %v", putBack, r)
+// panics or ends the process; that becomes an error, since whoever can put the
+// files back should not have to read a stack for it.
+func (n *node) begin() error {
+	type result struct {
+		etcd *embed.Etcd
+		err  error
+	}
+	begun := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("the files of the store are damaged or incomplete, %s: etcd: %v", putBack, p)
+			}
+			begun <- r
+		}()
+		if r.err = checkFiles(n.cfg.Dir, bridge(n.cfg.Logger, n.quiet)); r.err == nil {
+			r.etcd, r.err = embed.StartEtcd(n.embedConfig())
 		}
 	}()
-	if err := checkFiles(n.cfg.Dir, bridge(n.cfg.Logger, n.quiet)); err != nil {
-		return err
+	select {
+	case r := <-begun:
+		n.etcd = r.etcd
+		return r.err
+	case <-n.failure.seen():
+		return n.failure.err()
 	}
-	n.etcd, err = embed.StartEtcd(n.embedConfig())
-	return err
 }
 
 func (n *node) embedConfig() *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "openslb"
 	c.Dir = n.cfg.Dir
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(n.cfg.Logger, n.quiet))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(n.cfg.Logger, n.quiet, zap.WithFatalHook(n.failure), zap.WithPanicHook(n.failure)))
 
 	// One member speaks to nobody: no peer listener at all. The advertised address
 	// is a name for the member that is never dialled.
@@ -153,11 +171,27 @@ func (n *node) socketFits() bool {
 	return len(n.socket()) < len(unix.RawSockaddrUnix{}.Path)
 }
 
+// close ends etcd. One that has failed, or does so at its end, stays as it is.
 func (n *node) close() error {
 	n.quiet.Store(true)
+	var err error
 	if n.etcd != nil {
-		n.etcd.Close()
-		<-n.etcd.Server.StopNotify()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			select {
+			case <-n.failure.seen():
+				return
+			default:
+			}
+			n.etcd.Close()
+			<-n.etcd.Server.StopNotify()
+		}()
+		select {
+		case <-closed:
+		case <-n.failure.seen():
+		}
+		err = n.failure.err()
 	}
-	return n.lock.Close()
+	return errors.Join(err, n.lock.Close())
 }

@@ -180,5 +180,12 @@ func TestMaintenanceCompactsAndDefragments(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(deafDiskDir); dir != "" {
+		if err := deafDisk(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -26,7 +26,10 @@ func (k *KV) Watch(ctx context.Context, prefix string, after int64) (<-chan kv.B
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(k.ctx, cancel)()
-		err = k.watch(ctx, prefix, after, out)
+		defer context.AfterFunc(k.failure.ctx, cancel)()
+		if err = k.watch(ctx, prefix, after, out); k.failure.err() != nil {
+			err = k.wrap("watch", k.failure.err())
+		}
 		if k.ctx.Err() != nil {
 			err = kv.ErrClosed
 		}
