@@ -58,6 +58,7 @@ type Node struct {
 	store      *store.Store
 	keys       *keys.Keys
 	reconciler *reconcile.Reconciler
+	nonces     *rpc.NonceFile
 
 	// Three stacks of closers end what has been started, each in order of starting:
 	// brain is what has to do with the store, which stands between the other two.
@@ -116,6 +117,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		{"keys", &n.brain, n.openKeys},
 		{"register", &n.brain, n.seed},
 		{"reconciler", &n.brain, n.startReconciler},
+		{"used nonces", &n.brain, n.openNonces},
 		{"API", &n.above, n.prepareAPI},
 		{"take-over", &n.above, n.takeOver},
 		{"API calls", &n.above, n.serveAPI},

@@ -41,7 +41,7 @@ func (n *Node) useData(d *dataDir) {
 
 // openBrain opens the store and what depends on it.
 func (n *Node) openBrain(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{n.openStore, n.openKeys, n.startReconciler} {
+	for _, step := range []func(context.Context) error{n.openStore, n.openKeys, n.startReconciler, n.openNonces} {
 		if err := step(ctx); err != nil {
 			return err
 		}

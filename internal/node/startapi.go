@@ -39,6 +39,18 @@ func (n *Node) prepareAPI(context.Context) error {
 	return nil
 }
 
+// openNonces opens the file of what callers have used up. It belongs to the brain,
+// so that while another process takes over one of the two has it.
+func (n *Node) openNonces(context.Context) error {
+	f, err := rpc.OpenNonces(n.data.file("nonces"), n.log.With("part", "rpc"))
+	if err != nil {
+		return err
+	}
+	n.nonces = f
+	n.onStop("used nonces", func(context.Context) error { return f.Close() })
+	return nil
+}
+
 // serveAPI opens the API to callers, on the port that has been taken before.
 func (n *Node) serveAPI(context.Context) error {
 	n.goes("API", func(ctx context.Context) error { return n.server.Serve(ctx, n.listener) })
@@ -73,6 +85,7 @@ func (n *Node) handler() http.Handler {
 		Mux:    rpc.NewMux(server.Products()...),
 		Keys:   keyStore{n.keys, n.cfg.Dev},
 		Logger: n.log.With("part", "rpc"),
+		Nonces: n.nonces,
 		Tell:   audited,
 		OnCall: func(c rpc.CallInfo) {
 			observe(c)

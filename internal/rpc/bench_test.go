@@ -47,7 +47,7 @@ func BenchmarkVerifyV1(b *testing.B) {
 	params := vectorParams()
 	SignV1("POST", params, "testsecret")
 	query := params.Encode()
-	h.verifier.nonces = newNonceStore(1 << 20)
+	h.verifier.nonces = newNonceStore(1<<20, nil, vectorTime)
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -81,7 +81,7 @@ func BenchmarkVerifyV3(b *testing.B) {
 }
 
 func BenchmarkNonce(b *testing.B) {
-	s := newNonceStore(4_000_000)
+	s := newNonceStore(4_000_000, nil, vectorTime)
 	next := nonces()
 	at := vectorTime
 	b.ReportAllocs()

@@ -25,7 +25,7 @@ func NewHandler(opts Options) *Handler {
 	opts = opts.withDefaults()
 	h := &Handler{
 		opts:     opts,
-		verifier: verifier{keys: opts.Keys, nonces: newNonceStore(opts.MaxNonces), now: opts.Now},
+		verifier: verifier{keys: opts.Keys, nonces: newNonceStore(opts.MaxNonces, opts.Nonces, opts.Now()), now: opts.Now},
 		throttle: throttle{perSecond: rate.Limit(opts.CallsPerSecond), burst: opts.Burst},
 		product:  "Slb",
 	}

@@ -1,7 +1,9 @@
 package rpc
 
 import (
-	"hash/maphash"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +29,12 @@ const (
 // whose clock is behind notice. Should the present minute alone exceed the
 // bound, calls are throttled.
 //
-// Nonces are held as 64-bit hashes with a secret seed. Two nonces of one caller
+// Nonces are held as 64-bit hashes with a secret key. Two nonces of one caller
 // fall together by chance about once in 10^12 calls at full memory; the caller
 // then sees SignatureNonceUsed and signs anew.
 type nonceStore struct {
-	seed  maphash.Seed
+	key   [nonceKeySize]byte
+	file  *NonceFile   // nil: memory alone
 	limit int          // per shard
 	floor atomic.Int64 // Unix seconds: requests from before it are refused
 	shard [nonceShards]nonceShard
@@ -43,12 +46,38 @@ type nonceShard struct {
 	groups map[int64]map[uint64]struct{} // by Unix time / nonceInterval
 }
 
-func newNonceStore(limit int) *nonceStore {
-	s := &nonceStore{seed: maphash.MakeSeed(), limit: max(1, limit/nonceShards)}
+// newNonceStore makes a store that begins with what the file has; file may be nil.
+func newNonceStore(limit int, file *NonceFile, now time.Time) *nonceStore {
+	s := &nonceStore{file: file, limit: max(1, limit/nonceShards)}
 	for i := range s.shard {
 		s.shard[i].groups = map[int64]map[uint64]struct{}{}
 	}
+	if file == nil {
+		rand.Read(s.key[:])
+		return s
+	}
+	s.key = file.key
+	s.raiseFloor(file.floor)
+	err := file.each(func(sum uint64, at int64) {
+		if at := time.Unix(at, 0); now.Sub(at) <= timeWindow {
+			_ = s.shard[sum%nonceShards].use(s, sum, at, now) // what finds no room lies below the floor
+		}
+	})
+	if err != nil {
+		file.logger.Error("used nonces of before this start are lost: requests of the last quarter of an hour could be sent once more", "error", err)
+	}
 	return s
+}
+
+// sum is the hash that stands for a nonce of a key.
+func (s *nonceStore) sum(keyID, nonce string) uint64 {
+	var room [256]byte
+	text := append(room[:0], s.key[:]...)
+	text = append(text, keyID...)
+	text = append(text, 0)
+	text = append(text, nonce...)
+	sum := sha256.Sum256(text)
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // use remembers a nonce of a key, or says why the request must be refused. at
@@ -58,13 +87,12 @@ func (s *nonceStore) use(keyID, nonce string, at, now time.Time) error {
 	if at.Unix() < s.floor.Load() {
 		return errTimestampExpired
 	}
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	h.WriteString(keyID)
-	h.WriteByte(0)
-	h.WriteString(nonce)
-	sum := h.Sum64()
-	return s.shard[sum%nonceShards].use(s, sum, at, now)
+	sum := s.sum(keyID, nonce)
+	if err := s.shard[sum%nonceShards].use(s, sum, at, now); err != nil || s.file == nil {
+		return err
+	}
+	s.file.append(sum, at, now, s.limit*nonceShards/2)
+	return nil
 }
 
 func (n *nonceShard) use(s *nonceStore, sum uint64, at, now time.Time) error {

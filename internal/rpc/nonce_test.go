@@ -19,7 +19,7 @@ func (s *nonceStore) size() (n, groups int) {
 }
 
 func TestNonceIsUsedOnce(t *testing.T) {
-	s := newNonceStore(1000)
+	s := newNonceStore(1000, nil, vectorTime)
 	now := vectorTime
 	for i, step := range []struct {
 		key, nonce string
@@ -46,7 +46,7 @@ func TestNonceIsUsedOnce(t *testing.T) {
 
 func TestNonceMemoryIsBounded(t *testing.T) {
 	const limit = 1600
-	s := newNonceStore(limit)
+	s := newNonceStore(limit, nil, vectorTime)
 	now := vectorTime
 	// More than fits, spread over ten minutes: the oldest go, and whoever comes
 	// with so old a time is refused rather than let in twice.
@@ -93,7 +93,7 @@ func TestNonceMemoryIsBounded(t *testing.T) {
 }
 
 func TestNonceRace(t *testing.T) {
-	s := newNonceStore(100000)
+	s := newNonceStore(100000, nil, vectorTime)
 	var accepted atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {

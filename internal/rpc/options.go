@@ -26,11 +26,13 @@ type Options struct {
 	Logger *slog.Logger     // default: slog.Default()
 	Now    func() time.Time // default: time.Now
 
-	MaxURIBytes   int           // of path and query; default 256 KiB
-	MaxBodyBytes  int           // default 1 MiB
-	MaxParameters int           // of query and body together; default 2000
-	MaxNonces     int           // remembered at once; default 4 million, see nonceStore
-	CallTimeout   time.Duration // an action's context ends after it; default 30 s
+	MaxURIBytes   int // of path and query; default 256 KiB
+	MaxBodyBytes  int // default 1 MiB
+	MaxParameters int // of query and body together; default 2000
+	MaxNonces     int // remembered at once; default 4 million, see nonceStore
+	// Nonces keeps used nonces beyond a restart; nil: they are kept in memory alone.
+	Nonces      *NonceFile
+	CallTimeout time.Duration // an action's context ends after it; default 30 s
 
 	// CallsPerSecond bounds the calls of one access key, with bursts of up to
 	// Burst calls (default: one second's worth). 0 means no bound.
