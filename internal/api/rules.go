@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,12 +157,13 @@ func (s *Server) createRules(ctx context.Context, p *createRulesParams) (*create
 }
 
 // ruleFits judges a new rule, or one that was changed, beside the others of its
-// listener. Domains differ in case alone are the same.
+// listener. Domains that differ in case alone are the same, and so are paths that
+// differ in their percent-encoding alone.
 func ruleFits(tx *store.Tx, others []*slb.Rule, r *slb.Rule) error {
 	for _, o := range others {
 		switch {
 		case o.ID == r.ID:
-		case strings.EqualFold(o.Domain, r.Domain) && o.URL == r.URL:
+		case strings.EqualFold(o.Domain, r.Domain) && plainPath(o.URL) == plainPath(r.URL):
 			return slb.ErrRuleExists
 		case o.Name == r.Name:
 			return invalidBecause("RuleName", "The listener has another rule of this name.")
@@ -171,6 +173,23 @@ func ruleFits(tx *store.Tx, others []*slb.Rule, r *slb.Rule) error {
 		return slb.ErrVServerGroup
 	}
 	return nil
+}
+
+// plainPath is a path free of percent-encoding, as requests are compared with it:
+// what is not well encoded stays as it is.
+func plainPath(path string) string {
+	b := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && i+2 < len(path) {
+			if n, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil {
+				c = byte(n)
+				i += 2
+			}
+		}
+		b = append(b, c)
+	}
+	return string(b)
 }
 
 type deleteRulesParams struct {

@@ -62,10 +62,11 @@ func TestQuirk82And83Rules(t *testing.T) {
 	w.rule(lb, "both", "a.example.com", "/a", g)
 	w.rule(lb, "wild", "*.example.com", "/a", g)
 	w.rule(lb, "case", "", "/A", g)
+	w.rule(lb, "encoded-twice", "", "/%2561", g)
 	create := func(list string) []string {
 		return []string{"RegionId", testRegion, "LoadBalancerId", lb, "ListenerPort", "80", "RuleList", list}
 	}
-	for _, c := range []struct{ domain, url string }{{"a.example.com", ""}, {"", "/a"}, {"a.example.com", "/a"}, {"A.Example.COM", "/a"}} {
+	for _, c := range []struct{ domain, url string }{{"a.example.com", ""}, {"", "/a"}, {"a.example.com", "/a"}, {"A.Example.COM", "/a"}, {"", "/%61"}, {"a.example.com", "/%61"}} {
 		w.fails(slb.ErrRuleExists, "CreateRules", create(ruleList("new", c.domain, c.url, g))...)
 	}
 	w.fails(invalidError("RuleName"), "CreateRules", create(ruleList("path", "", "/new", g))...)
