@@ -81,7 +81,7 @@ func TestQuirk82And83Rules(t *testing.T) {
 	for i := range a.at(t, "Rules", "Rule").([]any) {
 		names = append(names, a.text(t, "Rules", "Rule", i, "RuleName"))
 	}
-	if got := strings.Join(names, " "); got != "img domain path both wild case" {
+	if got := strings.Join(names, " "); got != "img domain path both wild case encoded-twice" {
 		t.Error(got)
 	}
 	// The listener tells them as well.
