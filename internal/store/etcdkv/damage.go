@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -28,16 +30,26 @@ const putBack = "put back a copy of the whole directory, made while no process u
 // from there to the place that the database is at. Such writes would be
 // acknowledged and lost; and what the database had not on its disk yet when the
 // node ended last is lost already.
-func checkFiles(dir string, logger *zap.Logger) error {
-	applied, err := appliedIndex(filepath.Join(dir, "member", "snap", "db"))
-	if err != nil || applied == 0 {
+//
+// It also clears what a first start leaves that was cut short between the making
+// of the log and its first entry, which etcd would wait over for ever: a log
+// without entries knows no member that could write to it.
+func checkFiles(dir string, logger *slog.Logger) error {
+	member := filepath.Join(dir, "member")
+	db, logDir := filepath.Join(member, "snap", "db"), filepath.Join(member, "wal")
+	applied, err := appliedIndex(db)
+	if err != nil {
 		return err
 	}
-	logDir := filepath.Join(dir, "member", "wal")
 	if !wal.Exist(logDir) {
+		if applied == 0 {
+			return nil
+		}
 		return fmt.Errorf("the write-ahead log %s is gone, and the database beside it is at entry %d: writes that were acknowledged last may be lost; %s", logDir, applied, putBack)
 	}
-	last, err := lastIndex(logDir, logger)
+	quiet := new(atomic.Bool)
+	quiet.Store(true)
+	last, err := lastIndex(logDir, bridge(logger, quiet))
 	if err != nil {
 		return fmt.Errorf("the write-ahead log %s cannot be read: %w; %s", logDir, err, putBack)
 	}
@@ -45,7 +57,14 @@ func checkFiles(dir string, logger *zap.Logger) error {
 		return fmt.Errorf("the write-ahead log %s ends at entry %d, and the database beside it is at %d: files of the log are lost, cut or older, and writes that were acknowledged last may be lost; %s",
 			logDir, last, applied, putBack)
 	}
-	return nil
+	if last > 0 {
+		return nil
+	}
+	if _, err := os.Stat(db); err != nil { // which is made before the log
+		return fmt.Errorf("the write-ahead log %s is empty, and the database beside it is gone: %w; %s", logDir, err, putBack)
+	}
+	logger.Warn("a first start of the store was cut short; it is begun anew", "dir", dir)
+	return os.RemoveAll(member)
 }
 
 // appliedIndex is the entry that the database in the file is at; 0: there is none.

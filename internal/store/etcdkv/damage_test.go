@@ -151,6 +151,41 @@ func TestDamageIsTold(t *testing.T) {
 	}
 }
 
+// TestFirstStartCutShort: a store whose first start was killed before the first entry
+// of its log starts.
+func TestFirstStartCutShort(t *testing.T) {
+	dir, logs := filled(t)
+	db := filepath.Join(dir, "member", "snap", "db")
+	// A new log says whose it is and where it begins, in a bit less than this.
+	if err := os.Truncate(logs[0], 80); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := Open(t.Context(), Config{Dir: dir}); err == nil { // not with a database that has something
+		k.Close()
+		t.Fatal("a store without its log starts")
+	}
+	if err := os.Remove(db); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := Open(t.Context(), Config{Dir: dir}); err == nil { // not without one
+		k.Close()
+		t.Fatal("a store without anything starts")
+	}
+	if err := os.WriteFile(db, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	k, err := Open(ctx, Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if _, err := k.Commit(ctx, put("/k", 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // copyOf copies the files of a store, whose large empty parts stay holes.
 func copyOf(t *testing.T, from string) (dir string) {
 	t.Helper()

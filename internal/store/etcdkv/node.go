@@ -112,7 +112,7 @@ func (n *node) begin() error {
 			}
 			begun <- r
 		}()
-		if r.err = checkFiles(n.cfg.Dir, bridge(n.cfg.Logger, n.quiet)); r.err == nil {
+		if r.err = checkFiles(n.cfg.Dir, n.cfg.Logger); r.err == nil {
 			r.etcd, r.err = embed.StartEtcd(n.embedConfig())
 		}
 	}()
