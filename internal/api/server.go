@@ -156,7 +156,7 @@ func (s *Server) checkRegion(region string, demanded bool) error {
 		}
 	}
 	if region != "" && region != s.cfg.Region {
-		return slb.ErrRegionNotFound
+		return slb.ErrRegionNotFound.Because("It is %s; this server is %s.", rpc.Shown(region), s.cfg.Region)
 	}
 	return nil
 }

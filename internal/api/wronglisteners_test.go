@@ -44,23 +44,19 @@ func wrongListeners() []wrong {
 		{"HealthCheckURI", "/" + strings.Repeat("u", 80), invalidError("HealthCheckURI")},
 		{"HealthCheckInterval", "0", invalidError("HealthCheckInterval")},
 		{"HealthCheckInterval", "51", invalidError("HealthCheckInterval")},
-		{"HealthCheckConnectTimeout", "301", nil}, // the name differs by layer, see below
+		{"HealthCheckConnectTimeout", "301", invalidError("HealthCheckConnectTimeout")}, // also where it is an alias
 		{"HealthyThreshold", "1", invalidError("HealthyThreshold")},
 		{"HealthyThreshold", "11", invalidError("HealthyThreshold")},
 		{"UnhealthyThreshold", "1", invalidError("UnhealthyThreshold")},
 		{"UnhealthyThreshold", "11", invalidError("UnhealthyThreshold")},
 	}
 	for _, v := range both {
-		wantTCP, wantHTTP := v.want, v.want
-		if v.want == nil {
-			wantTCP, wantHTTP = invalidError("HealthCheckConnectTimeout"), invalidError("HealthCheckTimeout")
-		}
 		name := v.name + "=" + v.value
 		out = append(out,
-			wrong{name, "CreateLoadBalancerTCPListener", tcp(v.name, v.value), wantTCP},
-			wrong{name, "CreateLoadBalancerHTTPListener", http(v.name, v.value), wantHTTP},
-			wrong{name, "SetLoadBalancerTCPListenerAttribute", params{"LoadBalancerId", "LB", "ListenerPort", "9000", v.name, v.value}, wantTCP},
-			wrong{name, "SetLoadBalancerHTTPListenerAttribute", params{"LoadBalancerId", "LB", "ListenerPort", "80", v.name, v.value}, wantHTTP})
+			wrong{name, "CreateLoadBalancerTCPListener", tcp(v.name, v.value), v.want},
+			wrong{name, "CreateLoadBalancerHTTPListener", http(v.name, v.value), v.want},
+			wrong{name, "SetLoadBalancerTCPListenerAttribute", params{"LoadBalancerId", "LB", "ListenerPort", "9000", v.name, v.value}, v.want},
+			wrong{name, "SetLoadBalancerHTTPListenerAttribute", params{"LoadBalancerId", "LB", "ListenerPort", "80", v.name, v.value}, v.want})
 	}
 	for _, v := range []struct {
 		name, value string

@@ -38,7 +38,7 @@ func (p *param) decode(dst reflect.Value, f form) (present bool, err error) {
 	if err := p.contradiction(f, ""); err != nil {
 		return true, err
 	}
-	text, found := p.text(f)
+	name, text, found := p.text(f)
 	if text == "" {
 		switch {
 		case found && p.allowEmpty:
@@ -53,9 +53,9 @@ func (p *param) decode(dst reflect.Value, f form) (present bool, err error) {
 		return false, nil
 	}
 	if p.wire == wireJSON {
-		return true, p.decodeJSON(dst, text)
+		return true, p.decodeJSON(dst, name, text)
 	}
-	return true, p.fault(p.set(dst, text), p.name, text)
+	return true, p.fault(p.set(dst, text), name, text)
 }
 
 // contradiction refuses a parameter that was sent twice with different values.
@@ -72,14 +72,16 @@ func (p *param) contradiction(f form, prefix string) error {
 	return nil
 }
 
-// text returns the first non-empty value among the spellings of the name.
-func (p *param) text(f form) (text string, found bool) {
-	text, found = f.lookup(p.name)
+// text returns the first non-empty value among the spellings of the name, and the
+// spelling.
+func (p *param) text(f form) (name, text string, found bool) {
+	name = p.name
+	text, found = f.lookup(name)
 	for i := 0; text == "" && i < len(p.aliases); i++ {
 		v, ok := f.lookup(p.aliases[i])
-		text, found = v, found || ok
+		name, text, found = p.aliases[i], v, found || ok
 	}
-	return text, found
+	return name, text, found
 }
 
 // fault gives a malformed value the error of the parameter; errors that are

@@ -181,7 +181,7 @@ func TestDecode(t *testing.T) {
 		{"alias", "HealthCheckInterval=5", func(e *everything) { e.Interval = ptr(5) }, ""},
 		{"alias, first empty", "healthCheckInterval=&HCI=6", func(e *everything) { e.Interval = ptr(6) }, ""},
 		{"name before alias", "healthCheckInterval=5&HealthCheckInterval=6", func(e *everything) { e.Interval = ptr(5) }, ""},
-		{"alias is checked", "HealthCheckInterval=51", nil, `400 InvalidParameter The specified parameter "healthCheckInterval" is not valid. healthCheckInterval is "51"; it must be a whole number from 1 to 50.`},
+		{"alias is checked", "HealthCheckInterval=51", nil, `400 InvalidParameter The specified parameter "HealthCheckInterval" is not valid. HealthCheckInterval is "51"; it must be a whole number from 1 to 50.`},
 		{"pointer", "PtrText=x&Empty=abc", func(e *everything) { e.PtrText = ptr("x"); e.Empty = ptr("abc") }, ""},
 		{"empty allowed", "Empty=", func(e *everything) { e.Empty = ptr("") }, ""},
 

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// decodeJSON fills dst, a slice or a struct, from JSON text.
-func (p *param) decodeJSON(dst reflect.Value, text string) error {
+// decodeJSON fills dst, a slice or a struct, from JSON text that came under name.
+func (p *param) decodeJSON(dst reflect.Value, name, text string) error {
 	v, err := parseLenient(text)
 	if err != nil {
-		return p.fault(p.malformedJSON(), p.name, text)
+		return p.fault(p.malformedJSON(), name, text)
 	}
-	return p.setJSON(dst, v, p.name)
+	return p.setJSON(dst, v, name)
 }
 
 // malformedJSON says what the text of the parameter must be.
