@@ -31,6 +31,10 @@ func TestChunked(t *testing.T) {
 	}{
 		{"empty", "0\r\n\r\n", "", nil, false},
 		{"two", "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", "abc0123456789", nil, false},
+		{"digit nine", "9\r\n012345678\r\n0\r\n\r\n", "012345678", nil, false},
+		{"letters", "f\r\n0123456789abcde\r\nF\r\n0123456789ABCDE\r\n0\r\n\r\n", "0123456789abcde0123456789ABCDE", nil, false},
+		{"most trailers", "0\r\na:" + strings.Repeat("b", maxTrailers-6) + "\r\n\r\n", "", nil, false},
+		{"a byte more of trailers", "0\r\na:" + strings.Repeat("b", maxTrailers-5) + "\r\n\r\n", "", ErrTrailer, false},
 		{"leading zeros", "0003\r\nabc\r\n000\r\n\r\n", "abc", nil, false},
 		{"extensions", "3;a=\"b\";c\r\nabc\r\n0;x\r\n\r\n", "abc", nil, false},
 		{"trailers", "1\r\nx\r\n0\r\nFoo: bar\r\nB:\r\n\r\n", "x", nil, false},

@@ -22,6 +22,7 @@ var goodRequests = []struct {
 	{"query", get("GET /a?b=c HTTP/1.1", "Host: a:8080"), "a:8080", "/a?b=c", NoBody, 0, true, get("GET /a?b=c HTTP/1.1", "Host: a:8080")},
 	{"ipv6 host", get("GET / HTTP/1.1", "Host: [::1]:80"), "[::1]:80", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: [::1]:80")},
 	{"utf-8 path and value", get("GET /\xc3\xa4 HTTP/1.1", "Host: a", "X: \xc3\xa4\tb"), "a", "/\xc3\xa4", NoBody, 0, true, get("GET /\xc3\xa4 HTTP/1.1", "Host: a", "X: \xc3\xa4\tb")},
+	{"ipv6 host with letters", get("GET / HTTP/1.1", "Host: [fA::a0F9]:90"), "[fA::a0F9]:90", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: [fA::a0F9]:90")},
 	{"1.0", get("GET / HTTP/1.0"), "", "/", NoBody, 0, false, get("GET / HTTP/1.0", "Connection: close")},
 	{"1.0 keep-alive", get("GET / HTTP/1.0", "Connection: Keep-Alive"), "", "/", NoBody, 0, true, get("GET / HTTP/1.0", "Connection: close")},
 	{"close", get("GET / HTTP/1.1", "Host: a", "Connection: close"), "a", "/", NoBody, 0, false, get("GET / HTTP/1.1", "Host: a")},
@@ -41,6 +42,7 @@ var goodRequests = []struct {
 	{"nominating what must stay", get("POST / HTTP/1.1", "Host: a", "Connection: host, content-length, x-forwarded-for, cookie, authorization, slb-ip", "Content-Length: 3", "X-Forwarded-For: 9", "Cookie: c", "Authorization: d", "SLB_IP: e"), "a", "/", Length, 3, true, get("POST / HTTP/1.1", "Host: a", "X-Forwarded-For: 9", "Cookie: c", "Authorization: d", "SLB_IP: e", "Content-Length: 3")},
 	{"h2c is not passed on", get("GET / HTTP/1.1", "Host: a", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA"), "a", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: a")},
 	{"websocket", get("GET / HTTP/1.1", "Host: a", "Connection: keep-alive, Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Key: k"), "a", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: a", "Sec-WebSocket-Key: k", "Connection: Upgrade", "Upgrade: websocket")},
+	{"websocket first", get("GET / HTTP/1.1", "Upgrade: websocket", "Connection: upgrade", "Host: a"), "a", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket")},
 	{"websocket beside another", get("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"), "a", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: a")},
 	{"expect", get("PUT / HTTP/1.1", "Host: a", "Content-Length: 1", "Expect: 100-Continue"), "a", "/", Length, 1, true, get("PUT / HTTP/1.1", "Host: a", "Expect: 100-Continue", "Content-Length: 1")},
 	{"empty value", get("GET / HTTP/1.1", "Host: a", "X:", "Y:   "), "a", "/", NoBody, 0, true, get("GET / HTTP/1.1", "Host: a", "X:", "Y:   ")},
@@ -97,6 +99,10 @@ var badRequests = []struct {
 	{"length and coding", get("POST / HTTP/1.1", "Host: a", "Content-Length: 5", "Transfer-Encoding: chunked"), ErrTwoFramings},
 	{"coding and length", get("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Content-Length: 5"), ErrTwoFramings},
 	{"two lengths", get("POST / HTTP/1.1", "Host: a", "Content-Length: 5", "Content-Length: 6"), ErrLengthRepeated},
+	{"length before coding, both first", get("POST / HTTP/1.1", "Content-Length: 5", "Transfer-Encoding: chunked", "Host: a"), ErrTwoFramings},
+	{"coding before length, both first", get("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Content-Length: 5", "Host: a"), ErrTwoFramings},
+	{"two lengths first", get("POST / HTTP/1.1", "Content-Length: 5", "Content-Length: 6", "Host: a"), ErrLengthRepeated},
+	{"coding twice first", get("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked", "Host: a"), ErrCoding},
 	{"two equal lengths", get("POST / HTTP/1.1", "Host: a", "Content-Length: 5", "Content-Length: 5"), ErrLengthRepeated},
 	{"length list", get("POST / HTTP/1.1", "Host: a", "Content-Length: 5, 5"), ErrLength},
 	{"signed length", get("POST / HTTP/1.1", "Host: a", "Content-Length: +5"), ErrLength},
@@ -148,6 +154,12 @@ var badRequests = []struct {
 	{"absolute without host", get("GET http://a/ HTTP/1.1"), ErrHostMissing},
 	{"absolute with user", get("GET http://u@a/ HTTP/1.1", "Host: a"), ErrTarget},
 	{"absolute other scheme", get("GET ftp://a/ HTTP/1.1", "Host: a"), ErrTarget},
+	{"absolute other scheme of seven bytes", get("GET httpx://a/ HTTP/1.1", "Host: a"), ErrTarget},
+	{"absolute that names a host behind another", get("GET ws://xx/a.test HTTP/1.1", "Host: /a.test"), ErrTarget},
+	{"seven bytes and a host", get("GET gopher:a.test/ HTTP/1.1", "Host: a.test"), ErrTarget},
+	{"star and more", get("OPTIONS *x HTTP/1.1", "Host: a"), ErrTarget},
+	{"IPv6 with another letter", get("GET / HTTP/1.1", "Host: [::g]"), ErrHost},
+	{"empty brackets", get("GET / HTTP/1.1", "Host: []"), ErrHost},
 	{"absolute empty authority", get("GET http:///x HTTP/1.1", "Host: a"), ErrTarget},
 	{"no slash", get("GET x HTTP/1.1", "Host: a"), ErrTarget},
 	{"star for GET", get("GET * HTTP/1.1", "Host: a"), ErrTarget},
@@ -168,6 +180,7 @@ var badRequests = []struct {
 	{"long method", strings.Repeat("A", 40) + " / HTTP/1.1\r\n", ErrMethod},
 	{"space in front", " " + get("GET / HTTP/1.1", "Host: a"), ErrMethod},
 	{"two empty lines", "\r\n\r\n" + get("GET / HTTP/1.1", "Host: a"), ErrMethod},
+	{"CR in front", "\r" + get("GET / HTTP/1.1", "Host: a"), ErrBareCR},
 	{"LF in front", "\n" + get("GET / HTTP/1.1", "Host: a"), ErrMethod},
 	{"trace", get("TRACE / HTTP/1.1", "Host: a"), ErrNotAllowed},
 	{"connect", get("CONNECT a:443 HTTP/1.1", "Host: a:443"), ErrNotAllowed},
@@ -213,5 +226,76 @@ func TestRequestEdits(t *testing.T) {
 	}
 	if v := string(r.Lookup(in, "z")); v != "z" {
 		t.Errorf("lookup gave %q", v)
+	}
+}
+
+// TestNamedDrops: headers may be dropped by name too, in which '_' is a '-'.
+func TestNamedDrops(t *testing.T) {
+	in := []byte(get("GET / HTTP/1.1", "Host: a", "X-Client-Dn: 1", "x_client_dn: 2", "X-Client: 3", "X-Client-Dn2: 4", "other: 5", "Y: 6"))
+	r, done, err := parseRequest(string(in))
+	if !done || err != nil {
+		t.Fatal(done, err)
+	}
+	want := get("GET / HTTP/1.1", "Host: a", "X-Client: 3", "X-Client-Dn2: 4", "Y: 6")
+	if out := string(r.AppendHead(nil, in, &RequestEdits{DropNames: []string{"other", "x-client-dn"}})); out != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out, want)
+	}
+}
+
+func TestAcceptEncodings(t *testing.T) {
+	for in, want := range map[string]string{
+		get("GET / HTTP/1.1", "Host: a"): "",
+		get("GET / HTTP/1.1", "Accept-Encoding: br", "Host: a", "accept-encoding: gzip;q=1", "Accept: x"): "br|gzip;q=1|",
+		get("GET / HTTP/1.1", "Host: a", "X: y", "Accept-Encoding:"):                                      "|",
+	} {
+		r, done, err := parseRequest(in)
+		if !done || err != nil {
+			t.Fatal(done, err)
+		}
+		got := ""
+		r.AcceptEncodings([]byte(in), func(v []byte) { got += string(v) + "|" })
+		if got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestExpect: only what HTTP/1.1 knows and a body can wait for.
+func TestExpect(t *testing.T) {
+	for in, want := range map[string]bool{
+		get("PUT / HTTP/1.1", "Host: a", "Content-Length: 1", "Expect: 100-continue"): true,
+		get("PUT / HTTP/1.1", "Host: a", "Content-Length: 1", "Expect: something"):    false,
+		get("PUT / HTTP/1.0", "Host: a", "Content-Length: 1", "Expect: 100-continue"): false,
+		get("PUT / HTTP/1.1", "Host: a", "Expect: 100-continue"):                      false,
+	} {
+		if r, done, err := parseRequest(in); !done || err != nil || r.Expect100 != want {
+			t.Errorf("%q: %v, %v, %v", in, r.Expect100, done, err)
+		}
+	}
+}
+
+func TestAppendTrailers(t *testing.T) {
+	in := "Grpc-Status: 0\r\nContent-Length: 5\r\n: none\r\nX-Own: a\r\nX_Own: b\r\nlast: 1\r\ncut"
+	if got := string(AppendTrailers([]byte("a: b\r\n"), []byte(in), []string{"x-own"})); got != "a: b\r\nGrpc-Status: 0\r\nlast: 1\r\n" {
+		t.Errorf("%q", got)
+	}
+	if got := AppendTrailers(nil, nil, nil); got != nil {
+		t.Errorf("%q of none", got)
+	}
+}
+
+// TestLargest: heads at the limits are taken.
+func TestLargest(t *testing.T) {
+	for name, in := range map[string]string{
+		"target":  get("GET /"+strings.Repeat("a", MaxURI-1)+" HTTP/1.1", "Host: a"),
+		"count":   get("GET / HTTP/1.1", strings.Repeat("a:\r\n", MaxFields-1)+"Host: a"),
+		"name":    get("GET / HTTP/1.1", "Host: a", strings.Repeat("a", maxName)+": b"),
+		"method":  get(strings.Repeat("A", maxMethod)+" / HTTP/1.1", "Host: a"),
+		"headers": get("GET / HTTP/1.1", "Host: a", "b: "+strings.Repeat("c", MaxHeader-len("Host: a\r\nb: \r\n"))),
+		"options": get("GET / HTTP/1.1", "Host: a", "Connection: "+strings.Repeat("a,", maxOptions-1)+"b"),
+	} {
+		if r, done, err := parseRequest(in); !done || err != nil || r.Len() != len(in) {
+			t.Errorf("%s: done %v, %v", name, done, err)
+		}
 	}
 }

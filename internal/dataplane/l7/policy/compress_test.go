@@ -16,6 +16,7 @@ func TestOffer(t *testing.T) {
 		{"br|gzip", true}, {"br|deflate", false}, {"*;q=0", false}, {"gzip;q=0", false}, {"gzip;q=0.000, *", false}, {"*;q=0, gzip", true},
 		{"gzip;q=0.5, identity", false}, {"gzip;q=0.5, identity;q=0.5", true}, {"identity;q=0, gzip;q=0.1", true}, {"identity", false},
 		{"gzip;q=", false}, {"gzip;q=1.001", false}, {"gzip;q=0.0001", false}, {"gzip;q=.5", false}, {"gzip;level=1", false}, {"gzip;q=0.5;x", false},
+		{"gzip;q=1", true}, {"gzip;q=0|*", false}, {"*, gzip;q=0.x", true}, {"*, gzip;q=0.5.", true}, {"*, gzip;q=2", true},
 		{"gzipped", false}, {"gzip/1", false}, {",,,gzip,", true}, {"gzip q=0", false},
 	} {
 		var o Offer
@@ -41,6 +42,7 @@ func TestCoding(t *testing.T) {
 		{"unknown length", func(r *Representation) { r.Length = -1 }, Gzip},
 		{"403", func(r *Representation) { r.Status = 403 }, Gzip},
 		{"short", func(r *Representation) { r.Length = 1023 }, Identity},
+		{"empty", func(r *Representation) { r.Length = 0 }, Identity},
 		{"206", func(r *Representation) { r.Status = 206 }, Identity},
 		{"302", func(r *Representation) { r.Status = 302 }, Identity},
 		{"fixed", func(r *Representation) { r.Fixed = true }, Identity},
@@ -63,7 +65,7 @@ func TestCoding(t *testing.T) {
 		}
 	}
 	for _, ty := range []string{"text/xml", "text/plain", "text/css", "application/javascript", "application/x-javascript", "application/rss+xml",
-		"application/atom+xml", "application/xml", "text/html", "Text/HTML;charset=x", "text/css ; a"} {
+		"application/atom+xml", "application/xml", "text/html", "Text/HTML;charset=x", "APPLICATION/ATOM+XML", "text/css ; a"} {
 		if !compressible([]byte(ty)) {
 			t.Errorf("%s is not compressed", ty)
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/openslb/openslb/internal/dataplane/pool"
@@ -91,6 +92,27 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		if plan := s.Decide(v); plan.Pool.Pick(plan.Key) == nil {
 			b.Fatal("no member")
+		}
+	}
+}
+
+// TestOwnNames: a client cannot give headers about its certificate, under the usual
+// names nor under others, where any of them is sent; else it may.
+func TestOwnNames(t *testing.T) {
+	p := pool.NewStatic()
+	defer p.Close()
+	usual := []string{"x-forwarded-clientcert-subjectdn", "x-forwarded-clientcert-issuerdn", "x-forwarded-clientcert-fingerprint", "x-forwarded-clientcert-clientverify"}
+	for _, c := range []struct {
+		sent spec.ClientCertHeaders
+		want []string
+	}{
+		{spec.ClientCertHeaders{}, nil},
+		{spec.ClientCertHeaders{Subject: "X-Forwarded-Clientcert-subjectdn"}, usual},
+		{spec.ClientCertHeaders{Verify: "My_Verify", Issuer: "Other"}, append([]string{"other", "my-verify"}, usual...)},
+	} {
+		h := NewSnapshot(nil, frontend(spec.HTTPOptions{ClientCert: c.sent}), p).Decide(&View{}).Headers
+		if !slices.Equal(h.OwnNames, c.want) || h.ClientCert != c.sent {
+			t.Errorf("%+v: own names %q, want %q", c.sent, h.OwnNames, c.want)
 		}
 	}
 }

@@ -46,6 +46,19 @@ func routes(t testing.TB, rules []spec.Rule) func(host, requested string) string
 	}
 }
 
+// TestFold goes through the ends of what is folded and decoded.
+func TestFold(t *testing.T) {
+	ask := routes(t, rulesOf("az.test", "b.test /\tx"))
+	for request, want := range map[string]string{
+		"AZ.TEST /": "az.test", "aZ.test. /": "az.test", "[z.test /": "listener", "b.test /%09x": "b.test /\tx", "b.test /%0gx": "404", "b.test /%90x": "404",
+	} {
+		host, requested, _ := strings.Cut(request, " ")
+		if got := ask(host, requested); got != want {
+			t.Errorf("%q: %s, want %s", request, got, want)
+		}
+	}
+}
+
 func TestRoute(t *testing.T) {
 	for _, c := range []struct {
 		name  string

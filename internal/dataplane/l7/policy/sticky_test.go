@@ -100,6 +100,8 @@ func TestInsert(t *testing.T) {
 	}{
 		{"at once", cookie, 0, 200, true, false},
 		{"among others", "a=b; " + cookie + ";c=d", 5, 200, true, false},
+		{"after one that is not ours", "SERVERID=" + strings.Repeat("A", markText) + "; " + cookie, 5, 200, true, false},
+		{"before what ends in nothing", cookie + "; ", 5, 200, true, false},
 		{"after a useless one", "SERVERID=old; XSERVERID=x;SERVERID=; " + cookie, 5, 200, true, false},
 		{"aged", cookie, 10, 200, true, true},
 		{"aged, refused", cookie, 10, 404, true, false},
@@ -362,7 +364,7 @@ func BenchmarkSession(b *testing.B) {
 }
 
 func FuzzCookieValue(f *testing.F) {
-	for _, s := range []string{"", "SID=1", "a=b; SID=2 ;c", "SID;SID=;XSID=3;SID= 4\t", ";;=;SID==5"} {
+	for _, s := range []string{"", "SID=1", "a=b; SID=2 ;c", "a=b; ", "SID=; ", "SID;SID=;XSID=3;SID= 4\t", ";;=;SID==5"} {
 		f.Add([]byte(s), "SID")
 	}
 	f.Fuzz(func(t *testing.T, header []byte, name string) {
