@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,15 +75,16 @@ func (k *Keys) Secret(_ context.Context, id string) (secret string, enabled bool
 	return o.secret, record.Enabled, nil
 }
 
+// NewPair makes up an id and a secret that Create takes.
+func NewPair() (id, secret string) {
+	return "LTAI" + slb.RandomToken(newIDRandom), slb.RandomToken(newSecretLen)
+}
+
 // Create makes an enabled key and returns it with its secret, which is not to be
 // had again from here. An empty id or secret is generated.
 func (k *Keys) Create(ctx context.Context, id, secret, description string) (slb.AccessKey, string, error) {
-	if id == "" {
-		id = "LTAI" + slb.RandomToken(newIDRandom)
-	}
-	if secret == "" {
-		secret = slb.RandomToken(newSecretLen)
-	}
+	newID, newSecret := NewPair()
+	id, secret = cmp.Or(id, newID), cmp.Or(secret, newSecret)
 	if err := validate(id, secret); err != nil {
 		return slb.AccessKey{}, "", err
 	}

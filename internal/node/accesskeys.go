@@ -26,7 +26,10 @@ func (n *Node) openKeys(ctx context.Context) error {
 	if stored.KeyID == DevKeyID {
 		stored = Credentials{} // of development mode, which may be over
 	}
-	if stored.KeyID != "" && len(n.keys.List()) == 0 {
+	// A first start that was cut short has written a pair and not yet where the API
+	// is; whether the store has it is not known.
+	begun := stored.KeyID != "" && stored.Endpoint == ""
+	if stored.KeyID != "" && !begun && len(n.keys.List()) == 0 {
 		n.log.Warn("the store is empty, and this data directory has the key of one that was not: what that held is not here",
 			"key", stored.KeyID, "credentials", CredentialsFile(n.data.path))
 	}
@@ -36,11 +39,18 @@ func (n *Node) openKeys(ctx context.Context) error {
 	case n.cfg.Dev:
 		// A real pair is never overwritten: its secret is nowhere else in clear.
 	case len(n.keys.List()) == 0:
-		key, secret, err := n.keys.Create(ctx, "", "", "made at first start")
-		if err != nil {
+		if !begun {
+			stored.KeyID, stored.Secret = keys.NewPair()
+		}
+		// The file first: with a key in the store whose secret nobody has, nobody
+		// could ever call.
+		if err := writeCredentials(n.data.path, Credentials{KeyID: stored.KeyID, Secret: stored.Secret}); err != nil {
+			return err
+		}
+		if _, _, err := n.keys.Create(ctx, stored.KeyID, stored.Secret, "made at first start"); err != nil {
 			return fmt.Errorf("make the first access key: %w", err)
 		}
-		stored.KeyID, stored.Secret, n.newKey = key.ID, secret, true
+		n.newKey = true
 	}
 	n.credentials = stored
 	return nil

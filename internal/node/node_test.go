@@ -166,6 +166,32 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 }
 
+// TestFirstStartCutShort: a start that was killed beside the making of the first key,
+// before it or after it, leaves a pair that works after the next start.
+func TestFirstStartCutShort(t *testing.T) {
+	dir := t.TempDir()
+	pair := Credentials{KeyID: "LTAIbegun", Secret: "secretbegun"}
+	if err := writeCredentials(dir, pair); err != nil {
+		t.Fatal(err)
+	}
+	for _, isNew := range []bool{true, false} {
+		n := start(t, Config{Data: dir})
+		if got := n.Credentials(); got.KeyID != pair.KeyID || got.Secret != pair.Secret || n.NewKey() != isNew {
+			t.Errorf("the pair is %v, new: %v", got, n.NewKey())
+		}
+		if err := clientOf(n).Do(t.Context(), "DescribeRegions", nil, nil); err != nil {
+			t.Error(err)
+		}
+		if keys := n.keys.List(); len(keys) != 1 {
+			t.Errorf("%d keys", len(keys))
+		}
+		stop(t, n)
+		if err := writeCredentials(dir, pair); err != nil { // as if it had been killed after it
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestDevKeyEndsWithDev: the fixed pair works only while the node is told so.
 func TestDevKeyEndsWithDev(t *testing.T) {
 	dir := t.TempDir()
