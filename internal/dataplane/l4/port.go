@@ -105,8 +105,8 @@ func (p *port) begin(fd int, remote netip.AddrPort) {
 	}
 	if !p.worker.engine.budget.Take(2) {
 		p.tcp.limit.Leave()
+		p.noRoom(syscall.EMFILE) // first: who is told may look at the count
 		sock.Reset(fd)
-		p.noRoom(syscall.EMFILE)
 		return
 	}
 	c := p.worker.conns.Get()
