@@ -127,8 +127,8 @@ type succession struct {
 
 func (s *succession) run(ctx context.Context) error {
 	n := s.node
-	if ok, _ := n.store.Reachable(); !ok && len(n.cfg.StoreEndpoints) == 0 {
-		return errors.New("the store of this node has failed and cannot be given up")
+	if ok, _ := n.store.Reachable(); !ok {
+		return errors.New("the store cannot be reached, which the new process would need: it can take over when the store is back")
 	}
 	quiet, cancel := context.WithTimeout(ctx, apiShutdown)
 	defer cancel()
@@ -232,7 +232,8 @@ func (s *succession) takeBack(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(begun) > restoreTimeout {
+		// An outside store that does not answer will, some time; the traffic goes on.
+		if time.Since(begun) > restoreTimeout && len(n.cfg.StoreEndpoints) == 0 {
 			n.fail(fmt.Errorf("open the store again after a handover that failed: %w", err))
 			return
 		}
