@@ -97,7 +97,8 @@ type listener struct {
 }
 
 // balancers makes an instance with five listeners over both backends, and another
-// that logs requests, with rules on one of its listeners, and waits until every server is healthy on every listener.
+// that logs requests, with rules on one of its listeners, and waits until every
+// server is healthy on every listener.
 func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 	var entries []entry
 	for i, h := range c.hosts {
@@ -135,12 +136,14 @@ func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 }
 
 // rules has requests to the listener openslbServing of an instance forwarded by
-// rules.
+// rules. Their group needs no wait: its servers are checked as the listener's are,
+// and have their verdicts.
 func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint16) error {
-	for i := range entries {
-		entries[i].Port = port
+	grouped := slices.Clone(entries)
+	for i := range grouped {
+		grouped[i].Port = port
 	}
-	members, err := json.Marshal(entries)
+	members, err := json.Marshal(grouped)
 	if err != nil {
 		return err
 	}

@@ -158,15 +158,11 @@ frontend web
 frontend logged
     mode http
     bind %[1]s:%[10]d
-    option forwardfor
-    log fd@3 len 4096 format raw local0
     %[12]s
     default_backend web
 frontend serving
     mode http
     bind %[1]s:%[11]d
-    option forwardfor
-    log fd@3 len 4096 format raw local0
     %[12]s
     use_backend %%[base,lower,map_beg(%[13]s,none)]
 frontend echo
@@ -210,7 +206,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 	}
 	file, paths := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "haproxy.map")
 	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk), ports[3], s.certificate.file,
-		ports[4], ports[5], haproxyLogFormat, paths)
+		ports[4], ports[5], haproxyLogged, paths)
 	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.WriteFile(paths, []byte(haproxyMap()), 0o600)); err != nil {
 		return nil, err
 	}

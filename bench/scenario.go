@@ -16,7 +16,7 @@ type scenario struct {
 	size  int     // of the body asked for; 0: a hundred bytes
 	rate  int     // paced at so many a second instead of as fast as answers come; paced: at settings.rate
 	log   bool    // each request goes to a log file
-	rules bool    // and is forwarded by one of many rules
+	rules bool    // likewise, and is forwarded by one of many rules
 	idle  bool    // memory of idle connections instead of CPU
 	unit  string  // of the figure
 	per   float64 // operations that make one unit of the figure
@@ -30,7 +30,7 @@ const paced = -1
 var scenarios = []scenario{
 	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 99 requests on each, then another; 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
 	{name: "l7-logged", title: "the same with an access log, JSON lines to a file", mode: httpKeep, conns: 64, log: true, unit: "CPU µs/request", per: 1},
-	{name: "l7-serving", title: "the same with an access log and 40 forwarding rules", mode: httpKeep, conns: 64, log: true, rules: true, unit: "CPU µs/request", per: 1},
+	{name: "l7-serving", title: "the same with an access log and 40 forwarding rules", mode: httpKeep, conns: 64, rules: true, unit: "CPU µs/request", per: 1},
 	{name: "l7-1k", title: "HTTP keep-alive, 64 connections, bodies of 1 KB", mode: httpKeep, conns: 64, size: 1 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-16k", title: "HTTP keep-alive, 64 connections, bodies of 16 KB", mode: httpKeep, conns: 64, size: 16 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-1m", title: "HTTP keep-alive, 8 connections, bodies of 1 MB", mode: httpKeep, conns: 8, size: 1 << 20, unit: "CPU µs/request", per: 1},
@@ -121,11 +121,11 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 	case udpEcho:
 		target = p.udp
 	}
-	if sc.log {
-		target = p.logged
-	}
-	if sc.rules {
+	switch {
+	case sc.rules:
 		target = p.serving
+	case sc.log:
+		target = p.logged
 	}
 	if !target.IsValid() {
 		return measurement{}, fmt.Errorf("not offered by this proxy")
