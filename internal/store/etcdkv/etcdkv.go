@@ -29,6 +29,7 @@ type KV struct {
 	node     *node // nil when dialled
 	failure  *failure
 	progress time.Duration
+	watches  atomic.Uint64 // made so far
 
 	// ctx ends when Close begins; watches and maintenance run within it.
 	ctx    context.Context //nolint:containedctx // the KV's lifetime, not a call's

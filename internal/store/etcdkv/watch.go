@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/openslb/openslb/internal/store/kv"
 )
@@ -39,8 +41,8 @@ func (k *KV) Watch(ctx context.Context, prefix string, after int64) (<-chan kv.B
 
 func (k *KV) watch(ctx context.Context, prefix string, after int64, out chan<- kv.Batch) error {
 	// Without a leader to speak to, a watch on a cluster would be silent for ever.
-	responses := k.client.Watch(clientv3.WithRequireLeader(ctx), prefix,
-		clientv3.WithPrefix(), clientv3.WithRev(after+1))
+	asked := clientv3.WithRequireLeader(k.ownStream(ctx))
+	responses := k.client.Watch(asked, prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1))
 	ticker := time.NewTicker(k.progress)
 	defer ticker.Stop()
 	heard := false
@@ -73,7 +75,7 @@ func (k *KV) watch(ctx context.Context, prefix string, after int64, out chan<- k
 			// The answer comes in order with the events: all up to its revision have
 			// then been delivered.
 			if !heard {
-				if err := k.client.RequestProgress(clientv3.WithRequireLeader(ctx)); err != nil && ctx.Err() == nil {
+				if err := k.client.RequestProgress(asked); err != nil && ctx.Err() == nil {
 					return k.wrap("request progress", err)
 				}
 			}
@@ -82,6 +84,14 @@ func (k *KV) watch(ctx context.Context, prefix string, after int64, out chan<- k
 			return ctx.Err()
 		}
 	}
+}
+
+// ownStream gives a watch a stream of its own, as etcd's client has one for each
+// set of metadata. On a stream of several, the answer to a request for progress
+// goes to all watches, and etcd can send one from before a watch was made after
+// that: it would then claim to have delivered what is still to come.
+func (k *KV) ownStream(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "openslb-watch", strconv.FormatUint(k.watches.Add(1), 10))
 }
 
 func batchOf(resp clientv3.WatchResponse) (kv.Batch, bool) {
