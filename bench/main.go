@@ -41,6 +41,7 @@ type settings struct {
 	loadCPU   int
 	raw       bool
 	netns     bool
+	profile   string
 
 	net         network      // where everything is; set by run
 	certificate *certificate // set by run
@@ -63,6 +64,7 @@ func main() {
 	flag.IntVar(&s.proxyCPU, "proxy-cpu", 0, "core of the proxy")
 	flag.IntVar(&s.loadCPU, "load-cpu", 1, "core of load and backends")
 	flag.BoolVar(&s.netns, "netns", false, "put load, proxies and backends into network namespaces joined by virtual cables, rather than on loopback; needs root")
+	flag.StringVar(&s.profile, "profile", "", "`file` for a profile of OpenSLB over all scenarios, for \"go build -pgo\"")
 	flag.BoolVar(&s.raw, "raw", false, "print every single measurement to standard error")
 	flag.Parse()
 
@@ -164,9 +166,13 @@ func run(ctx context.Context, s settings) error {
 			}
 			for i := range proxies {
 				p := proxies[(i+round)%len(proxies)]
+				profiled := p.watch(ctx, s, sc)
 				m, err := quietly(ctx, s, sc, p, backend)
 				if ctx.Err() != nil {
 					return ctx.Err()
+				}
+				if err := profiled(); err != nil {
+					return err
 				}
 				if err != nil {
 					fmt.Fprintf(os.Stderr, "round %d, %s, %s: %v\n", round+1, sc.name, p.name, err)
@@ -180,5 +186,5 @@ func run(ctx context.Context, s settings) error {
 		}
 	}
 	report(os.Stdout, s, chosen, proxies, absent, results)
-	return nil
+	return writeProfile(s.profile, proxies)
 }

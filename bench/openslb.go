@@ -48,11 +48,17 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 	p := &proxy{name: "openslb", version: version(path, "version")}
 	p.cmd = exec.CommandContext(ctx, path, "serve", "--dev", "--data", filepath.Join(dir, "openslb"),
 		"--listen", api, "--internet-pool", s.net.pool.String(), "--log-level", "warn")
+	if s.profile != "" {
+		p.cmd.Args = append(p.cmd.Args, "--profiling")
+	}
 	if err := launch(ctx, s, p, netip.MustParseAddrPort(api)); err != nil {
 		return p, err
 	}
 	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou",
 		HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.proxy.dial}, Timeout: 30 * time.Second}}, hosts: b.Hosts, certificate: s.certificate}
+	if s.profile != "" {
+		p.profiler = &profiler{http: c.client.HTTP, url: c.client.Endpoint}
+	}
 	if err := c.balancers(ctx, p, b); err != nil {
 		return p, fmt.Errorf("set up: %w; the node says: %s", err, p.log)
 	}

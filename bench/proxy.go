@@ -25,6 +25,8 @@ type proxy struct {
 	// kind; logged is http with a log of each request in a file, and serving that
 	// with rules. An invalid address means that it cannot.
 	http, https, tcp, bulk, udp, logged, serving netip.AddrPort
+	// profiler takes its profiles if they were asked for and it has any.
+	profiler *profiler
 	// atRest is the memory before any traffic, in bytes.
 	atRest int64
 }

@@ -53,6 +53,8 @@ type serveCmd struct {
 	TraceParents  string  `help:"Which clients decide by their traceparent whether a request is recorded: ${enum}; intranet: those of intranet instances. Requests of others begin traces here." enum:"all,intranet,none" default:"all"`
 	TraceService  string  `help:"Name of the service that the spans are from." default:"${traceservice}"`
 
+	Profiling bool `help:"Serve Go's profiles (go tool pprof) at /debug/pprof/ of the API port, to callers on this host."`
+
 	LogFormat string `help:"auto is text on a terminal, JSON elsewhere (${enum})." enum:"auto,text,json" default:"auto"`
 	LogLevel  string `help:"Least severe level to log (${enum})." enum:"debug,info,warn,error" default:"info"`
 
@@ -102,8 +104,9 @@ func (c *serveCmd) settings() node.Config {
 		Logs: node.LogFiles{
 			AccessDir: c.AccessLogDir, Connections: c.ConnectionLog, MaxSize: int64(c.LogFileSize) << 20, Period: c.LogFilePeriod, Keep: c.LogFileKeep, KeepFiles: c.LogFileCount,
 		},
-		Trace:   node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Parents: c.TraceParents, Service: c.TraceService},
-		Version: version(),
+		Trace:     node.Tracing{Endpoint: c.TraceEndpoint, Ratio: c.TraceRatio, Parents: c.TraceParents, Service: c.TraceService},
+		Profiling: c.Profiling,
+		Version:   version(),
 	}
 }
 

@@ -69,6 +69,9 @@ type Config struct {
 	Logs LogFiles
 	// Trace has requests recorded as spans.
 	Trace Tracing
+	// Profiling serves Go's profiles at /debug/pprof/ of the API port, to callers
+	// on the same host.
+	Profiling bool
 	// Version is what the node calls itself. Empty: "devel".
 	Version string
 	// Logger takes the log. Nil: nothing is logged.

@@ -95,6 +95,9 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.HandleFunc("GET /readyz", n.serveReady)
+	if n.cfg.Profiling {
+		serveProfiles(mux)
+	}
 	return mux
 }
 
