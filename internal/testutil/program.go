@@ -23,7 +23,7 @@ func BuildProgram(dir string, flags ...string) (string, error) {
 		}
 	}
 	bin := filepath.Join(dir, "openslb")
-	args := append([]string{"build", "-o", bin}, flags...)
+	args := append([]string{"build", "-trimpath", "-o", bin}, flags...) // as "make build" does, whose packages serve again
 	if out, err := exec.Command("go", append(args, "./"+main)...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}

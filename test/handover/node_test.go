@@ -30,7 +30,7 @@ var workshop string
 // build builds the program once, with the race detector if the test has it.
 var build = sync.OnceValues(func() (string, error) {
 	if raceEnabled {
-		return testutil.BuildProgram(workshop, "-race")
+		return testutil.BuildProgram(workshop, "-race", "-pgo=off")
 	}
 	return testutil.BuildProgram(workshop)
 })
