@@ -60,10 +60,28 @@ func Open(ctx context.Context, cfg Config) (*KV, error) {
 }
 
 func (n *node) start(ctx context.Context) error {
+	select {
+	case starting <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-starting }()
 	if err := n.begin(); err != nil {
 		return err
 	}
-	return n.ready(ctx)
+	electing, cancel := context.WithCancel(ctx)
+	elected := make(chan struct{})
+	go func() {
+		defer close(elected)
+		n.elect(electing)
+	}()
+	err := n.ready(ctx)
+	cancel()
+	select {
+	case <-elected:
+	case <-n.failure.seen(): // raft may not answer any more
+	}
+	return err
 }
 
 // ready returns when etcd takes writes, or has been told to stop.
@@ -142,9 +160,8 @@ func (n *node) embedConfig() *embed.Config {
 	}
 	c.EnableGRPCGateway = false
 
-	// A single member elects itself after one to five ticks, and this is most of
-	// its start; on the other side each tick wakes an idle process. The times have
-	// no other meaning without peers.
+	// Each tick wakes an idle process. Without peers the times have no meaning but
+	// for the start, which does not wait for them, see elect.
 	c.TickMs, c.ElectionMs = tickMs, electionMs
 
 	c.QuotaBackendBytes = n.cfg.Quota
@@ -160,8 +177,8 @@ func (n *node) embedConfig() *embed.Config {
 }
 
 const (
-	tickMs     = 40
-	electionMs = 200
+	tickMs     = 250
+	electionMs = 5 * tickMs // the least that etcd takes
 )
 
 func (n *node) socket() string { return filepath.Join(n.cfg.Dir, "etcd.sock") }
