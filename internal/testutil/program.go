@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 )
 
-// BuildProgram builds the program of the module into a directory, with further
-// flags for "go build", and gives its path. It is for tests in packages two
-// levels below the root. The sources of main are opened here as well: the test
-// cache does not know that the outcome depends on them.
-func BuildProgram(dir string, flags ...string) (string, error) {
+// BuildProgram builds the program of the module into a directory, with the race
+// detector or without, and gives its path. It is for tests in packages two levels
+// below the root. The sources of main are opened here as well: the test cache does
+// not know that the outcome depends on them.
+func BuildProgram(dir string, race bool) (string, error) {
 	main := filepath.Join("..", "..", "cmd", "openslb")
 	files, err := filepath.Glob(filepath.Join(main, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -23,7 +23,12 @@ func BuildProgram(dir string, flags ...string) (string, error) {
 		}
 	}
 	bin := filepath.Join(dir, "openslb")
-	args := append([]string{"build", "-trimpath", "-o", bin}, flags...) // as "make build" does, whose packages serve again
+	// The packages are those that "make build" or "make race" have built.
+	flags := []string{"-trimpath"}
+	if race {
+		flags = []string{"-race", "-pgo=off"}
+	}
+	args := append([]string{"build", "-o", bin}, flags...)
 	if out, err := exec.Command("go", append(args, "./"+main)...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}

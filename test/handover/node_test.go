@@ -29,10 +29,7 @@ var workshop string
 
 // build builds the program once, with the race detector if the test has it.
 var build = sync.OnceValues(func() (string, error) {
-	if raceEnabled {
-		return testutil.BuildProgram(workshop, "-race", "-pgo=off")
-	}
-	return testutil.BuildProgram(workshop)
+	return testutil.BuildProgram(workshop, raceEnabled)
 })
 
 // world is one data directory and the processes that serve it in turn.

@@ -71,7 +71,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	bin, err := testutil.BuildProgram(t.TempDir())
+	bin, err := testutil.BuildProgram(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

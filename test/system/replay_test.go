@@ -30,7 +30,7 @@ func (w *wiretap) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestReplayAfterKill: a signed request that somebody has captured is good for
 // nothing, also when the program that took it was killed the moment it answered.
 func TestReplayAfterKill(t *testing.T) {
-	bin, err := testutil.BuildProgram(t.TempDir())
+	bin, err := testutil.BuildProgram(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
