@@ -84,7 +84,7 @@ func TestLiveUDP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() }) // its port would be another's, who had its flow
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 		buf := make([]byte, 100)
 		c.Write([]byte("who"))

@@ -132,7 +132,9 @@ func (o *option) tcp(from string) string {
 	return server
 }
 
-// ask sends a datagram from a new port and gives the answer's two parts.
+// ask sends a datagram from a new port and gives the answer's two parts. The port
+// stays taken: one that is given out again would belong to a flow that has its
+// server.
 func (o *option) ask(from, text string) (server, echoed string) {
 	o.t.Helper()
 	d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}
@@ -140,7 +142,7 @@ func (o *option) ask(from, text string) (server, echoed string) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	defer c.Close()
+	o.t.Cleanup(func() { c.Close() })
 	if _, err := io.WriteString(c, text); err != nil {
 		o.t.Fatal(err)
 	}
