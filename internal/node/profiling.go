@@ -6,11 +6,14 @@ import (
 	"net/netip"
 )
 
-// serveProfiles adds the pages of Go's profiler, for "go tool pprof". They are for
+// withProfiles adds the pages of Go's profiler, for "go tool pprof". They are for
 // this host alone: they tell of the program's insides, and a profile takes
 // processor time from the traffic. Symbol and Cmdline are not among them: Go's
-// profiles need neither.
-func serveProfiles(mux *http.ServeMux) {
+// profiles need neither. They belong to the process and stand before the gate of
+// the API, which a profile of half a minute would keep from closing.
+func withProfiles(gate http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", gate)
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /debug/pprof/":        pprof.Index, // and each named profile
 		"GET /debug/pprof/profile": pprof.Profile,
@@ -24,4 +27,5 @@ func serveProfiles(mux *http.ServeMux) {
 			serve(w, r)
 		})
 	}
+	return mux
 }

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestProfiling has profiles on request only, and for this host only.
@@ -27,8 +29,7 @@ func TestProfiling(t *testing.T) {
 }
 
 func TestProfilesAreForThisHost(t *testing.T) {
-	mux := http.NewServeMux()
-	serveProfiles(mux)
+	mux := withProfiles(http.NotFoundHandler())
 	for from, want := range map[string]int{
 		"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.1.2.3]:1": 200,
 		"192.0.2.1:1": 403, "[2001:db8::1]:1": 403, "@": 403, "": 403,
@@ -49,5 +50,29 @@ func TestProfilesAreForThisHost(t *testing.T) {
 		if mux.ServeHTTP(w, r); w.Code != 403 {
 			t.Errorf("%q from elsewhere: %d", page, w.Code)
 		}
+	}
+}
+
+// TestProfileHoldsUpNoHandover closes the gate of the API while a profile is taken.
+func TestProfileHoldsUpNoHandover(t *testing.T) {
+	gate := newAPIGate()
+	gate.open(http.NotFoundHandler())
+	s := httptest.NewServer(withProfiles(gate))
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/debug/pprof/trace?seconds=30", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r) // a trace begins at once
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	defer resp.Body.Close()
+	soon, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	if err := gate.close(soon); err != nil {
+		t.Error(err)
 	}
 }

@@ -30,8 +30,12 @@ func (n *Node) prepareAPI(context.Context) error {
 		return err
 	}
 	n.gate.open(n.handler())
+	var handler http.Handler = n.gate
+	if n.cfg.Profiling {
+		handler = withProfiles(n.gate)
+	}
 	n.server = rpc.NewServer(rpc.ServerOptions{
-		Handler:         n.gate,
+		Handler:         handler,
 		TLS:             &tls.Config{GetCertificate: cert.GetCertificate},
 		Logger:          n.log.With("part", "api"),
 		ShutdownTimeout: apiShutdown,
@@ -95,9 +99,6 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.HandleFunc("GET /readyz", n.serveReady)
-	if n.cfg.Profiling {
-		serveProfiles(mux)
-	}
 	return mux
 }
 
