@@ -3,14 +3,15 @@
 // nginx in one run.
 //
 // Every proxy is pinned to one core alone with itself; the load and the backends
-// are pinned to another and are this same program in two child processes, each a
-// single-threaded epoll loop, so that the load is rarely what is measured. Rounds
-// are interleaved: each proxy runs the same scenario directly after the others,
-// so that a slow minute of the machine strikes all of them. Trust ratios more
-// than figures.
+// are pinned to another and are this same program in a child process, one
+// single-threaded epoll loop for both where that can be, so that the load is
+// rarely what is measured. Rounds are interleaved: each proxy runs the same
+// scenario directly after the others, so that a slow minute of the machine
+// strikes all of them. Trust ratios more than figures.
 //
-// Everything stays on loopback, or in network namespaces made for the run, and is bounded in connections and in time. A proxy
-// that is not installed is left out, and the report says so.
+// Everything stays on loopback, or in network namespaces made for the run, and is
+// bounded in connections and in time. A proxy that is not installed is left out,
+// and the report says so.
 package main
 
 import (
