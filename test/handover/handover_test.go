@@ -24,7 +24,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 	l.goesOn()
 	w.signalled()
 	l.goesOn()
-	w.takeOver("--handover-drain", "20ms") // which is cut short later
+	w.takeOver("--handover-drain", "1s") // which is cut short later; no exchange takes as long
 	w.signalled()
 	l.goesOn()
 	if !alive(first) {
