@@ -46,21 +46,21 @@ func measureHTTP2(ctx context.Context, s settings, sc scenario, p *proxy, b *bac
 	if _, _, _, err := h2load(ctx, s, sc, p, s.warm); err != nil {
 		return measurement{}, err
 	}
-	began, cpu, all, backend := time.Now(), p.cpu(), busyTime(), cpuTime(b.cmd.Process.Pid).both()
+	began, cpu, all, backend := time.Now(), p.cpu(), busyTime(), cpuTime(b.cmd.Process.Pid).all
 	good, bad, load, err := h2load(ctx, s, sc, p, s.duration)
 	if err != nil {
 		return measurement{}, err
 	}
 	used, took := p.cpu().since(cpu), time.Since(began)
-	others := busyTime() - all - used.both() - load - (cpuTime(b.cmd.Process.Pid).both() - backend)
+	others := busyTime() - all - used.all - load - (cpuTime(b.cmd.Process.Pid).all - backend)
 	if good == 0 {
 		return measurement{}, fmt.Errorf("nothing went through; %d faults", bad)
 	}
 	return measurement{
-		figure: sc.figure(used.both(), int64(good)),
+		figure: sc.figure(used.all, int64(good)),
 		user:   sc.figure(used.user, int64(good)),
 		rate:   float64(good) / took.Seconds(),
-		core:   used.both().Seconds() / took.Seconds(),
+		core:   used.all.Seconds() / took.Seconds(),
 		others: max(0, others.Seconds()/took.Seconds()),
 		faults: bad,
 	}, nil

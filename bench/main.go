@@ -30,6 +30,7 @@ import (
 // settings of one run, from the flags.
 type settings struct {
 	openslb   string
+	before    string
 	proxies   string
 	scenarios string
 	rounds    int
@@ -54,6 +55,7 @@ func main() {
 	}
 	var s settings
 	flag.StringVar(&s.openslb, "openslb", "bin/openslb", "the OpenSLB `binary`")
+	flag.StringVar(&s.before, "before", "", "another OpenSLB `binary` to measure beside it, as the proxy before")
 	flag.StringVar(&s.proxies, "proxies", "openslb,haproxy,nginx", "comma-separated `list` of proxies to measure")
 	flag.StringVar(&s.scenarios, "scenarios", "all", "comma-separated `list` of scenarios, or all: "+strings.Join(scenarioNames(), ", "))
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
@@ -103,8 +105,8 @@ func child(role string, args []string) int {
 }
 
 func run(ctx context.Context, s settings) error {
-	if s.rounds < 1 || s.rounds > 100 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 9000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
-		return fmt.Errorf("out of bounds: rounds 1-100, duration up to 1m, idle 1-9000, rate 1-100000, retries 0-10")
+	if s.rounds < 1 || s.rounds > 1000 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 9000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
+		return fmt.Errorf("out of bounds: rounds 1-1000, duration up to 1m, idle 1-9000, rate 1-100000, retries 0-10")
 	}
 	chosen, err := chooseScenarios(s)
 	if err != nil {
@@ -136,7 +138,11 @@ func run(ctx context.Context, s settings) error {
 
 	var proxies []*proxy
 	var absent []string
-	for _, name := range strings.Split(s.proxies, ",") {
+	names := strings.Split(s.proxies, ",")
+	if s.before != "" {
+		names = append(names, "before")
+	}
+	for _, name := range names {
 		p, err := startProxy(ctx, s, strings.TrimSpace(name), dir, backend.addrs)
 		if p != nil {
 			defer p.stop()

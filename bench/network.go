@@ -21,7 +21,8 @@ type network struct {
 
 	sources        netip.Addr // the first of sourceCount that the load comes from
 	haproxy, nginx netip.Addr
-	pool           netip.Prefix // of OpenSLB's instances
+	openslb        netip.Prefix // of its instances
+	before         netip.Prefix // the same, for another OpenSLB beside it
 	backends       []netip.Addr
 }
 
@@ -37,7 +38,8 @@ func onLoopback() network {
 		sources:  netip.MustParseAddr("127.0.3.1"),
 		haproxy:  netip.MustParseAddr("127.0.4.1"),
 		nginx:    netip.MustParseAddr("127.0.4.2"),
-		pool:     netip.MustParsePrefix("127.5.0.0/24"),
+		openslb:  netip.MustParsePrefix("127.5.0.0/24"),
+		before:   netip.MustParsePrefix("127.5.1.0/24"),
 		backends: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")},
 	}
 }
@@ -51,7 +53,8 @@ func inNamespaces(ctx context.Context) (n network, remove func(), err error) {
 		sources:  netip.MustParseAddr("10.77.1.200"),
 		haproxy:  netip.MustParseAddr("10.77.1.41"),
 		nginx:    netip.MustParseAddr("10.77.1.42"),
-		pool:     netip.MustParsePrefix("10.77.1.128/30"),
+		openslb:  netip.MustParsePrefix("10.77.1.128/30"),
+		before:   netip.MustParsePrefix("10.77.1.132/30"),
 		backends: []netip.Addr{netip.MustParseAddr("10.77.2.2"), netip.MustParseAddr("10.77.2.3")},
 	}
 	hosts := []host{n.client, n.proxy, n.server}
@@ -92,8 +95,10 @@ func inNamespaces(ctx context.Context) (n network, remove func(), err error) {
 		source = source.Next()
 	}
 	address(n.proxy, "client", n.haproxy, n.nginx)
-	for a := n.pool.Addr(); n.pool.Contains(a); a = a.Next() {
-		address(n.proxy, "client", a)
+	for _, pool := range []netip.Prefix{n.openslb, n.before} {
+		for a := pool.Addr(); pool.Contains(a); a = a.Next() {
+			address(n.proxy, "client", a)
+		}
 	}
 	address(n.proxy, "server", netip.MustParseAddr("10.77.2.1"))
 	address(n.server, "proxy", n.backends...)

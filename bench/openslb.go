@@ -28,12 +28,13 @@ const (
 
 	openslbLogged  = 18085 // at an address of its own, too
 	openslbServing = 18086 // at the same
+	openslbSecured = 18087 // likewise
 )
 
 // startOpenSLB runs the real binary with a store of its own and sets it up
 // through the API, as a user would.
-func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (*proxy, error) {
-	path, err := filepath.Abs(s.openslb)
+func startOpenSLB(ctx context.Context, s settings, binary string, pool netip.Prefix, name, dir string, b backendAddrs) (*proxy, error) {
+	path, err := filepath.Abs(binary)
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +46,11 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 		return nil, err
 	}
 	api := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ports[0])))
-	p := &proxy{name: "openslb", version: version(path, "version")}
-	p.cmd = exec.CommandContext(ctx, path, "serve", "--dev", "--data", filepath.Join(dir, "openslb"),
-		"--listen", api, "--internet-pool", s.net.pool.String(), "--log-level", "warn")
-	if s.profile != "" {
+	p := &proxy{name: name, version: version(path, "version")}
+	p.cmd = exec.CommandContext(ctx, path, "serve", "--dev", "--data", filepath.Join(dir, name),
+		"--listen", api, "--internet-pool", pool.String(), "--log-level", "warn")
+	profiled := s.profile != "" && name == "openslb"
+	if profiled {
 		p.cmd.Args = append(p.cmd.Args, "--profiling")
 	}
 	if err := launch(ctx, s, p, netip.MustParseAddrPort(api)); err != nil {
@@ -56,7 +58,7 @@ func startOpenSLB(ctx context.Context, s settings, dir string, b backendAddrs) (
 	}
 	c := &setup{client: client.Client{Endpoint: "http://" + api, KeyID: "testid", Secret: "testsecret", Region: "cn-hangzhou",
 		HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.proxy.dial}, Timeout: 30 * time.Second}}, hosts: b.Hosts, certificate: s.certificate}
-	if s.profile != "" {
+	if profiled {
 		p.profiler = &profiler{http: c.client.HTTP, url: c.client.Endpoint}
 	}
 	if err := c.balancers(ctx, p, b); err != nil {
@@ -130,21 +132,24 @@ func (c *setup) balancers(ctx context.Context, p *proxy, b backendAddrs) error {
 	}); err != nil {
 		return err
 	}
-	id, err := c.balancer(ctx, entries, []listener{{"HTTP", openslbLogged, b.HTTP, &p.logged}, {"HTTP", openslbServing, b.HTTP, &p.serving}})
+	id, err := c.balancer(ctx, entries, []listener{
+		{"HTTP", openslbLogged, b.HTTP, &p.logged},
+		{"HTTP", openslbServing, b.HTTP, &p.serving},
+		{"HTTPS", openslbSecured, b.HTTP, &p.servingTLS},
+	})
 	if err != nil {
 		return err
 	}
-	if err := c.rules(ctx, id, entries, b.HTTP); err != nil {
+	if err := c.rules(ctx, id, entries, b.HTTP, openslbServing, openslbSecured); err != nil {
 		return err
 	}
 	logs := fmt.Sprintf(`[{"LogProject":"bench","LogStore":"requests","LoadBalancerId":%q}]`, id)
 	return c.slb(ctx, "SetAccessLogsDownloadAttribute", map[string]string{"LogsDownloadAttributes": logs}, nil)
 }
 
-// rules has requests to the listener openslbServing of an instance forwarded by
-// rules. Their group needs no wait: its servers are checked as the listener's are,
+// rules has requests to listeners of an instance forwarded by rules. Their group needs no wait: its servers are checked as the listener's are,
 // and have their verdicts.
-func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint16) error {
+func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint16, listeners ...int) error {
 	grouped := slices.Clone(entries)
 	for i := range grouped {
 		grouped[i].Port = port
@@ -159,7 +164,6 @@ func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint
 	if err := c.slb(ctx, "CreateVServerGroup", map[string]string{"LoadBalancerId": id, "VServerGroupName": "web", "BackendServers": string(members)}, &group); err != nil {
 		return err
 	}
-	listener := strconv.Itoa(openslbServing)
 	for part := range slices.Chunk(rules, 10) { // as many as a call takes
 		var list []map[string]string
 		for _, r := range part {
@@ -169,8 +173,10 @@ func (c *setup) rules(ctx context.Context, id string, entries []entry, port uint
 		if err != nil {
 			return err
 		}
-		if err := c.slb(ctx, "CreateRules", map[string]string{"LoadBalancerId": id, "ListenerPort": listener, "RuleList": string(text)}, nil); err != nil {
-			return err
+		for _, l := range listeners {
+			if err := c.slb(ctx, "CreateRules", map[string]string{"LoadBalancerId": id, "ListenerPort": strconv.Itoa(l), "RuleList": string(text)}, nil); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

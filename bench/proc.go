@@ -78,40 +78,46 @@ func family(pid int) []int {
 // for all programs.
 const clockTick = 10 * time.Millisecond
 
-// cpuTimes is processor time in the program and, for it, in the kernel.
-type cpuTimes struct{ user, system time.Duration }
+// cpuTimes is processor time, and that part of it which is not the kernel's. The
+// first is exact; the second is counted in clock ticks.
+type cpuTimes struct{ all, user time.Duration }
 
-func (c cpuTimes) both() time.Duration { return c.user + c.system }
-
-func (c cpuTimes) since(o cpuTimes) cpuTimes { return cpuTimes{c.user - o.user, c.system - o.system} }
+func (c cpuTimes) since(o cpuTimes) cpuTimes { return cpuTimes{c.all - o.all, c.user - o.user} }
 
 // cpuTime is that of all threads of a process and its descendants, living ones
 // only.
 func cpuTime(pid int) cpuTimes {
 	var sum cpuTimes
 	for _, p := range family(pid) {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
-		if err != nil {
-			continue
+		var exact unix.Timespec
+		if unix.ClockGettime(cpuClock(p), &exact) != nil {
+			continue // it has ended
 		}
-		c := parseStat(string(text))
-		sum.user += c.user
-		sum.system += c.system
+		sum.all += time.Duration(exact.Nano())
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p)); err == nil {
+			sum.user += parseStat(string(text))
+		}
 	}
 	return sum
 }
 
-// parseStat reads utime and stime, fields 14 and 15. The second field is the
-// command's name in parentheses and may hold anything.
-func parseStat(line string) cpuTimes {
+// cpuClock names the clock that runs while any thread of a process does, as
+// clock_getcpuclockid(3) makes it.
+func cpuClock(pid int) int32 {
+	const byScheduler = 2 // rather than by ticks
+	return ^int32(pid)<<3 | byScheduler
+}
+
+// parseStat reads utime, field 14. The second field is the command's name in
+// parentheses and may hold anything.
+func parseStat(line string) time.Duration {
 	_, rest, ok := cutLast(line, ")")
 	f := strings.Fields(rest)
-	if !ok || len(f) < 13 {
-		return cpuTimes{}
+	if !ok || len(f) < 12 {
+		return 0
 	}
 	user, _ := strconv.ParseInt(f[11], 10, 64)
-	system, _ := strconv.ParseInt(f[12], 10, 64)
-	return cpuTimes{time.Duration(user) * clockTick, time.Duration(system) * clockTick}
+	return time.Duration(user) * clockTick
 }
 
 // busyTime is the time that all cores together were not idle, by whomever.

@@ -22,9 +22,10 @@ type proxy struct {
 	cmd     *exec.Cmd
 	log     *logTail
 	// http, https, tcp, bulk and udp are where it takes traffic for the backends of that
-	// kind; logged is http with a log of each request in a file, and serving that
-	// with rules. An invalid address means that it cannot.
-	http, https, tcp, bulk, udp, logged, serving netip.AddrPort
+	// kind; logged is http with a log of each request in a file, serving that
+	// with rules, and servingTLS that over HTTPS. An invalid address means that it
+	// cannot.
+	http, https, tcp, bulk, udp, logged, serving, servingTLS netip.AddrPort
 	// profiler takes its profiles if they were asked for and it has any.
 	profiler *profiler
 	// atRest is the memory before any traffic, in bytes.
@@ -74,7 +75,9 @@ func startProxy(ctx context.Context, s settings, name, dir string, b backendAddr
 	case "nginx":
 		return startNginx(ctx, s, dir, b)
 	case "openslb":
-		return startOpenSLB(ctx, s, dir, b)
+		return startOpenSLB(ctx, s, s.openslb, s.net.openslb, name, dir, b)
+	case "before":
+		return startOpenSLB(ctx, s, s.before, s.net.before, name, dir, b)
 	default:
 		return nil, fmt.Errorf("unknown proxy")
 	}
@@ -165,6 +168,7 @@ frontend logged
 frontend serving
     mode http
     bind %[1]s:%[11]d
+    bind %[1]s:%[14]d ssl crt %[9]s
     %[12]s
     use_backend %%[base,lower,map_beg(%[13]s,none)]
 frontend echo
@@ -195,7 +199,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		return nil, err
 	}
 	host := s.net.haproxy
-	ports, err := freePorts(s.net.proxy, host, 6)
+	ports, err := freePorts(s.net.proxy, host, 7)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +212,7 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 	}
 	file, paths := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "haproxy.map")
 	text := fmt.Sprintf(haproxyConfig, host, ports[0], ports[1], ports[2], servers(b.HTTP), servers(b.Echo), servers(b.Bulk), ports[3], s.certificate.file,
-		ports[4], ports[5], haproxyLogged, paths)
+		ports[4], ports[5], haproxyLogged, paths, ports[6])
 	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.WriteFile(paths, []byte(haproxyMap()), 0o600)); err != nil {
 		return nil, err
 	}
@@ -226,11 +230,12 @@ func startHAProxy(ctx context.Context, s settings, dir string, b backendAddrs) (
 		tcp:   netip.AddrPortFrom(addr, ports[1]),
 		bulk:  netip.AddrPortFrom(addr, ports[2]),
 
-		logged:  netip.AddrPortFrom(addr, ports[4]),
-		serving: netip.AddrPortFrom(addr, ports[5]),
+		logged:     netip.AddrPortFrom(addr, ports[4]),
+		serving:    netip.AddrPortFrom(addr, ports[5]),
+		servingTLS: netip.AddrPortFrom(addr, ports[6]),
 	}
 	p.cmd.ExtraFiles = []*os.File{requests} // its descriptor 3
-	return p, launch(ctx, s, p, p.http, p.https, p.tcp, p.bulk, p.logged, p.serving)
+	return p, launch(ctx, s, p, p.http, p.https, p.tcp, p.bulk, p.logged, p.serving, p.servingTLS)
 }
 
 const nginxConfig = `%[1]sdaemon off;
@@ -248,6 +253,10 @@ http {
     scgi_temp_path %[2]s/scgi;
     keepalive_timeout 900s;
     keepalive_requests 1000000;
+    ssl_certificate %[8]s;
+    ssl_certificate_key %[8]s;
+    ssl_protocols TLSv1.3;
+    ssl_session_cache shared:tls:8m;
     upstream web {
 %[5]s        keepalive 128;
         keepalive_requests 1000000;
@@ -261,10 +270,6 @@ http {
     server {
         listen %[3]s:%[4]d;
         listen %[3]s:%[7]d ssl http2;
-        ssl_certificate %[8]s;
-        ssl_certificate_key %[8]s;
-        ssl_protocols TLSv1.3;
-        ssl_session_cache shared:tls:8m;
         location / {%[11]s}
     }
 %[12]s}
@@ -287,7 +292,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 		return nil, err
 	}
 	host := s.net.nginx
-	ports, err := freePorts(s.net.proxy, host, 7)
+	ports, err := freePorts(s.net.proxy, host, 8)
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +305,8 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 	}
 	addr := host
 	p := &proxy{name: "nginx", version: version(path, "-v"), http: netip.AddrPortFrom(addr, ports[0]), https: netip.AddrPortFrom(addr, ports[4]),
-		logged: netip.AddrPortFrom(addr, ports[5]), serving: netip.AddrPortFrom(addr, ports[6])}
-	ready := []netip.AddrPort{p.http, p.https, p.logged, p.serving}
+		logged: netip.AddrPortFrom(addr, ports[5]), serving: netip.AddrPortFrom(addr, ports[6]), servingTLS: netip.AddrPortFrom(addr, ports[7])}
+	ready := []netip.AddrPort{p.http, p.https, p.logged, p.serving, p.servingTLS}
 	load, stream := "", ""
 	if module := streamModule(); module != "" {
 		load = "load_module " + module + ";\n"
@@ -315,7 +320,7 @@ func startNginx(ctx context.Context, s settings, dir string, b backendAddrs) (*p
 	}
 	file := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf(nginxConfig, load, dir, host, ports[0], servers(b.HTTP), stream, ports[4], s.certificate.file, ports[5],
-		nginxLogFormat, nginxForward, nginxRules(host.String(), ports[6], filepath.Join(dir, "requests.log")))
+		nginxLogFormat, nginxForward, nginxRules(host.String(), ports[6], ports[7], filepath.Join(dir, "requests.log")))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -32,16 +33,34 @@ func (r results) column(scenario, proxy string, f func(measurement) float64) []f
 	return out
 }
 
-// ratio is the median of the ratios inside the rounds, which is steadier than
-// the ratio of the medians.
-func (r results) ratio(scenario, proxy, base string) (float64, bool) {
-	var out []float64
+// estimate is a mean with its standard error.
+type estimate struct{ mean, deviation float64 }
+
+// ratio is the geometric mean of the ratios inside the rounds, which is steadier
+// than the ratio of two means.
+func (r results) ratio(scenario, proxy, base string) (estimate, bool) {
+	var logs []float64
 	for round, m := range r[scenario][proxy] {
-		if b, ok := r[scenario][base][round]; ok && b.figure > 0 {
-			out = append(out, m.figure/b.figure)
+		if b, ok := r[scenario][base][round]; ok && m.figure > 0 && b.figure > 0 {
+			logs = append(logs, math.Log(m.figure/b.figure))
 		}
 	}
-	return median(out), len(out) > 0
+	if len(logs) == 0 {
+		return estimate{}, false
+	}
+	n := float64(len(logs))
+	var mean, squares float64
+	for _, v := range logs {
+		mean += v / n
+	}
+	for _, v := range logs {
+		squares += (v - mean) * (v - mean)
+	}
+	e := estimate{mean: math.Exp(mean)}
+	if n > 1 {
+		e.deviation = e.mean * math.Sqrt(squares/(n-1)/n)
+	}
+	return e, true
 }
 
 func median(v []float64) float64 {
@@ -70,7 +89,12 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	for _, a := range absent {
 		fmt.Fprintf(w, "Left out: %s. ", a)
 	}
-	fmt.Fprint(w, "\n\n| scenario | proxy | figure | least to most | outside the kernel | × haproxy | × nginx | per second | core used | by others | p50 / p99 | faults |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	bases := []string{"haproxy", "nginx"}
+	if s.before != "" {
+		bases = append(bases, "before")
+	}
+	fmt.Fprintf(w, "\n\n| scenario | proxy | figure | least to most | outside the kernel | × %s | per second | core used | by others | p50 / p99 | faults |\n%s|\n",
+		strings.Join(bases, " | × "), strings.Repeat("|---", 10+len(bases)))
 	for _, sc := range chosen {
 		for _, p := range proxies {
 			figures := r.column(sc.name, p.name, func(m measurement) float64 { return m.figure })
@@ -82,9 +106,9 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 			for _, m := range r[sc.name][p.name] {
 				faults += m.faults
 			}
-			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %s | %s | %d |\n",
+			fmt.Fprintf(w, "| %s | %s | %s %s | %s–%s | %s | %s | %s | %s | %s | %s | %d |\n",
 				sc.name, p.name, number(median(figures)), sc.unit, number(slices.Min(figures)), number(slices.Max(figures)), r.userText(sc, p.name),
-				r.ratioText(sc.name, p.name, "haproxy"), r.ratioText(sc.name, p.name, "nginx"),
+				r.ratioTexts(sc.name, p.name, bases),
 				r.rateText(sc, p.name), r.shareText(sc, p.name, func(m measurement) float64 { return m.core }),
 				r.shareText(sc, p.name, func(m measurement) float64 { return m.others }), r.latencyText(sc, p.name), faults)
 		}
@@ -95,12 +119,17 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	}
 }
 
-func (r results) ratioText(scenario, proxy, base string) string {
-	v, ok := r.ratio(scenario, proxy, base)
-	if !ok || proxy == base {
-		return "–"
+// ratioTexts are the cells of a proxy beside the bases.
+func (r results) ratioTexts(scenario, proxy string, bases []string) string {
+	var cells []string
+	for _, base := range bases {
+		cell := "–"
+		if v, ok := r.ratio(scenario, proxy, base); ok && proxy != base {
+			cell = fmt.Sprintf("%.3f ± %.3f", v.mean, v.deviation)
+		}
+		cells = append(cells, cell)
 	}
-	return fmt.Sprintf("%.2f", v)
+	return strings.Join(cells, " | ")
 }
 
 func (r results) userText(sc scenario, proxy string) string {

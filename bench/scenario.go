@@ -31,6 +31,8 @@ var scenarios = []scenario{
 	{name: "l7-keepalive", title: "HTTP keep-alive, 64 connections, 99 requests on each, then another; 100 B answer", mode: httpKeep, conns: 64, unit: "CPU µs/request", per: 1},
 	{name: "l7-logged", title: "the same with an access log, JSON lines to a file", mode: httpKeep, conns: 64, log: true, unit: "CPU µs/request", per: 1},
 	{name: "l7-serving", title: "the same with an access log and 40 forwarding rules", mode: httpKeep, conns: 64, rules: true, unit: "CPU µs/request", per: 1},
+	{name: "l7-serving-newconn", title: "the same with a new client connection for each request", mode: httpNew, conns: 32, rules: true, unit: "CPU µs/request", per: 1},
+	{name: "l7-serving-steady", title: "the same as l7-serving at a steady rate (-rate)", mode: httpKeep, conns: 64, rate: paced, rules: true, unit: "CPU µs/request", per: 1},
 	{name: "l7-1k", title: "HTTP keep-alive, 64 connections, bodies of 1 KB", mode: httpKeep, conns: 64, size: 1 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-16k", title: "HTTP keep-alive, 64 connections, bodies of 16 KB", mode: httpKeep, conns: 64, size: 16 << 10, unit: "CPU µs/request", per: 1},
 	{name: "l7-1m", title: "HTTP keep-alive, 8 connections, bodies of 1 MB", mode: httpKeep, conns: 8, size: 1 << 20, unit: "CPU µs/request", per: 1},
@@ -39,6 +41,7 @@ var scenarios = []scenario{
 	{name: "l7-steady-5k", title: "HTTP keep-alive at 5,000 requests a second", mode: httpKeep, conns: 64, rate: 5000, unit: "CPU µs/request", per: 1},
 	{name: "l7-steady-25k", title: "HTTP keep-alive at 25,000 requests a second", mode: httpKeep, conns: 64, rate: 25000, unit: "CPU µs/request", per: 1},
 	{name: "https-keepalive", title: "HTTPS (TLS 1.3, P-256), 32 connections, 99 requests on each, then a resumed session", mode: httpsKeep, conns: 32, unit: "CPU µs/request", per: 1},
+	{name: "https-serving", title: "the same with an access log and 40 forwarding rules", mode: httpsKeep, conns: 32, rules: true, unit: "CPU µs/request", per: 1},
 	{name: "https-full", title: "HTTPS, a full handshake for each request", mode: httpsNew, conns: 16, unit: "CPU µs/handshake", per: 1},
 	{name: "https-resumed", title: "HTTPS, a resumed handshake for each request", mode: httpsResume, conns: 16, unit: "CPU µs/handshake", per: 1},
 	{name: "http2", title: "HTTP/2 over TLS 1.3, 4 connections of 16 streams, by h2load", mode: http2Streams, conns: 4, unit: "CPU µs/request", per: 1},
@@ -122,6 +125,8 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		target = p.udp
 	}
 	switch {
+	case sc.rules && sc.mode == httpsKeep:
+		target = p.servingTLS
 	case sc.rules:
 		target = p.serving
 	case sc.log:
@@ -149,9 +154,9 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		return measurement{}, err
 	}
 	helpers := func() time.Duration {
-		used := cpuTime(b.cmd.Process.Pid).both()
+		used := cpuTime(b.cmd.Process.Pid).all
 		if !load.backend {
-			used += cpuTime(load.cmd.Process.Pid).both()
+			used += cpuTime(load.cmd.Process.Pid).all
 		}
 		return used
 	}
@@ -161,15 +166,15 @@ func measure(ctx context.Context, s settings, sc scenario, p *proxy, b *backendP
 		return measurement{}, err
 	}
 	used, took := p.cpu().since(cpu), time.Since(began)
-	others := busyTime() - all - used.both() - (helpers() - ours)
+	others := busyTime() - all - used.all - (helpers() - ours)
 	if res.Operations == 0 {
 		return measurement{}, fmt.Errorf("nothing went through; %d faults, first: %s", res.Faults, res.FirstFault)
 	}
 	return measurement{
-		figure: sc.figure(used.both(), res.Operations),
+		figure: sc.figure(used.all, res.Operations),
 		user:   sc.figure(used.user, res.Operations),
 		rate:   float64(res.Operations) / took.Seconds(),
-		core:   used.both().Seconds() / took.Seconds(),
+		core:   used.all.Seconds() / took.Seconds(),
 		others: max(0, others.Seconds()/took.Seconds()),
 		p50:    res.P50, p99: res.P99,
 		faults: res.Faults,

@@ -40,17 +40,18 @@ const haproxyLogged = `option forwardfor
     capture request header X-Real-IP len 64`
 
 // nginxRules are servers, one for each host, that log requests.
-func nginxRules(host string, port uint16, logFile string) string {
+func nginxRules(host string, port, portTLS uint16, logFile string) string {
 	var out strings.Builder
 	for _, r := range rules {
 		fmt.Fprintf(&out, `    server {
         listen %s:%d;
+        listen %s:%d ssl;
         server_name %s;
         access_log %s json buffer=64k flush=1s;
         location %s {%s}
         location / { return 404; }
     }
-`, host, port, r.host, logFile, r.path, nginxForward)
+`, host, port, host, portTLS, r.host, logFile, r.path, nginxForward)
 	}
 	return out.String()
 }
