@@ -137,11 +137,19 @@ func TestHistogram(t *testing.T) {
 func TestReport(t *testing.T) {
 	r := results{}
 	for round, v := range []float64{10, 12, 20} {
-		r.add("l7-keepalive", "openslb", round, measurement{figure: v, user: v / 4, rate: 1000, core: 0.5})
-		r.add("l7-keepalive", "nginx", round, measurement{figure: 2 * v, rate: 1000, core: 0.5})
+		r.add("l7-keepalive", "openslb", sample{round: round}, measurement{figure: v, user: v / 4, rate: 1000, core: 0.5})
+		r.add("l7-keepalive", "nginx", sample{round: round}, measurement{figure: 2 * v, rate: 1000, core: 0.5})
 	}
 	if v, ok := r.ratio("l7-keepalive", "openslb", "nginx"); !ok || v.mean != 0.5 || v.deviation != 0 {
 		t.Errorf("ratio: %+v, %v", v, ok)
+	}
+	for at, v := range map[sample]float64{{0, 0}: 1, {0, 1}: 4, {1, 0}: 8} {
+		r.add("l7-steady", "openslb", at, measurement{figure: v})
+		r.add("l7-steady", "nginx", at, measurement{figure: 1})
+	}
+	// The starts are at 2 and at 8: half the logarithm of four on either side of 4.
+	if v, _ := r.ratio("l7-steady", "openslb", "nginx"); math.Abs(v.mean-4) > 1e-9 || math.Abs(v.deviation-4*math.Ln2) > 1e-9 {
+		t.Errorf("ratio over two starts: %+v", v)
 	}
 	var out strings.Builder
 	report(&out, settings{rounds: 3}, scenarios[:1], []*proxy{{name: "openslb"}, {name: "nginx"}}, []string{"haproxy: not installed"}, r)
@@ -156,7 +164,7 @@ func TestBounds(t *testing.T) {
 	if _, err := chooseScenarios(settings{scenarios: "l7-keepalive,nope"}); err == nil {
 		t.Error("an unknown scenario passes")
 	}
-	if err := run(context.Background(), settings{rounds: 1, duration: time.Hour, idle: 1, rate: 1}); err == nil {
+	if err := run(context.Background(), settings{starts: 1, rounds: 1, duration: time.Hour, idle: 1, rate: 1}); err == nil {
 		t.Error("an hour passes")
 	}
 }

@@ -22,6 +22,8 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +35,7 @@ type settings struct {
 	before    string
 	proxies   string
 	scenarios string
+	starts    int
 	rounds    int
 	duration  time.Duration
 	warm      time.Duration
@@ -58,6 +61,7 @@ func main() {
 	flag.StringVar(&s.before, "before", "", "another OpenSLB `binary` to measure beside it, as the proxy before")
 	flag.StringVar(&s.proxies, "proxies", "openslb,haproxy,nginx", "comma-separated `list` of proxies to measure")
 	flag.StringVar(&s.scenarios, "scenarios", "all", "comma-separated `list` of scenarios, or all: "+strings.Join(scenarioNames(), ", "))
+	flag.IntVar(&s.starts, "starts", 1, "how often all proxies are started anew, each time for all rounds: where a process lies in memory makes some percent")
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.DurationVar(&s.duration, "duration", 1200*time.Millisecond, "measured time of each scenario in a round")
 	flag.DurationVar(&s.warm, "warm", 300*time.Millisecond, "time before it that does not count")
@@ -105,8 +109,8 @@ func child(role string, args []string) int {
 }
 
 func run(ctx context.Context, s settings) error {
-	if s.rounds < 1 || s.rounds > 1000 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 9000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
-		return fmt.Errorf("out of bounds: rounds 1-1000, duration up to 1m, idle 1-9000, rate 1-100000, retries 0-10")
+	if s.starts < 1 || s.starts > 100 || s.rounds < 1 || s.rounds > 1000 || s.duration <= 0 || s.duration > time.Minute || s.idle < 1 || s.idle > 9000 || s.rate < 1 || s.rate > 100000 || s.retries < 0 || s.retries > 10 {
+		return fmt.Errorf("out of bounds: starts 1-100, rounds 1-1000, duration up to 1m, idle 1-9000, rate 1-100000, retries 0-10")
 	}
 	chosen, err := chooseScenarios(s)
 	if err != nil {
@@ -136,8 +140,36 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer backend.stop()
 
-	var proxies []*proxy
-	var absent []string
+	results := results{}
+	var measured []*proxy
+	var last lineup
+	for start := range s.starts {
+		under := filepath.Join(dir, strconv.Itoa(start))
+		if err := os.Mkdir(under, 0o755); err != nil { // nginx may change its user
+			return err
+		}
+		if last, err = startProxies(ctx, s, under, backend); err == nil {
+			measured = append(measured, last.proxies...)
+			err = last.measure(ctx, s, chosen, backend, start, results)
+		}
+		last.stop()
+		if err != nil {
+			return err
+		}
+	}
+	report(os.Stdout, s, chosen, last.proxies, last.absent, results)
+	return writeProfile(s.profile, measured)
+}
+
+// lineup are the proxies that run beside each other, and why others do not.
+type lineup struct {
+	proxies []*proxy
+	absent  []string
+	started []*proxy // to be stopped: proxies, and those that failed
+}
+
+func startProxies(ctx context.Context, s settings, dir string, backend *backendProc) (lineup, error) {
+	var l lineup
 	names := strings.Split(s.proxies, ",")
 	if s.before != "" {
 		names = append(names, "before")
@@ -145,34 +177,40 @@ func run(ctx context.Context, s settings) error {
 	for _, name := range names {
 		p, err := startProxy(ctx, s, strings.TrimSpace(name), dir, backend.addrs)
 		if p != nil {
-			defer p.stop()
+			l.started = append(l.started, p)
+		}
+		if err == nil {
+			pause(ctx, time.Second)
+			p.atRest, err = p.memory()
 		}
 		if err != nil {
-			absent = append(absent, fmt.Sprintf("%s: %v", name, err))
+			l.absent = append(l.absent, fmt.Sprintf("%s: %v", name, err))
+			fmt.Fprintf(os.Stderr, "left out: %s: %v\n", name, err)
 			continue
 		}
-		pause(ctx, time.Second)
-		if p.atRest, err = p.memory(); err != nil {
-			absent = append(absent, fmt.Sprintf("%s: %v", name, err))
-			continue
-		}
-		proxies = append(proxies, p)
+		l.proxies = append(l.proxies, p)
 	}
-	for _, a := range absent {
-		fmt.Fprintln(os.Stderr, "left out:", a)
+	if len(l.proxies) == 0 {
+		return l, fmt.Errorf("no proxy to measure")
 	}
-	if len(proxies) == 0 {
-		return fmt.Errorf("no proxy to measure")
-	}
+	return l, nil
+}
 
-	results := results{}
+func (l *lineup) stop() {
+	for _, p := range l.started {
+		p.stop()
+	}
+}
+
+// measure takes all rounds of one start.
+func (l *lineup) measure(ctx context.Context, s settings, chosen []scenario, backend *backendProc, start int, into results) error {
 	for round := range s.rounds {
 		for _, sc := range chosen {
-			if sc.idle && round > 0 {
+			if sc.idle && (round > 0 || start > 0) {
 				continue // memory is taken once, it hardly varies
 			}
-			for i := range proxies {
-				p := proxies[(i+round)%len(proxies)]
+			for i := range l.proxies {
+				p := l.proxies[(i+round)%len(l.proxies)]
 				profiled := p.watch(ctx, s, sc)
 				m, err := quietly(ctx, s, sc, p, backend)
 				if ctx.Err() != nil {
@@ -182,16 +220,15 @@ func run(ctx context.Context, s settings) error {
 					return err
 				}
 				if err != nil {
-					fmt.Fprintf(os.Stderr, "round %d, %s, %s: %v\n", round+1, sc.name, p.name, err)
+					fmt.Fprintf(os.Stderr, "start %d, round %d, %s, %s: %v\n", start+1, round+1, sc.name, p.name, err)
 					continue
 				}
 				if s.raw {
-					fmt.Fprintf(os.Stderr, "round %d, %s, %s: %+v\n", round+1, sc.name, p.name, m)
+					fmt.Fprintf(os.Stderr, "start %d, round %d, %s, %s: %+v\n", start+1, round+1, sc.name, p.name, m)
 				}
-				results.add(sc.name, p.name, round, m)
+				into.add(sc.name, p.name, sample{start, round}, m)
 			}
 		}
 	}
-	report(os.Stdout, s, chosen, proxies, absent, results)
-	return writeProfile(s.profile, proxies)
+	return nil
 }

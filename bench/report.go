@@ -11,17 +11,20 @@ import (
 	"time"
 )
 
-// results holds the measurements by scenario, proxy and round.
-type results map[string]map[string]map[int]measurement
+// results holds the measurements by scenario and proxy.
+type results map[string]map[string]map[sample]measurement
 
-func (r results) add(scenario, proxy string, round int, m measurement) {
+// sample is a round of a start of all proxies.
+type sample struct{ start, round int }
+
+func (r results) add(scenario, proxy string, at sample, m measurement) {
 	if r[scenario] == nil {
-		r[scenario] = map[string]map[int]measurement{}
+		r[scenario] = map[string]map[sample]measurement{}
 	}
 	if r[scenario][proxy] == nil {
-		r[scenario][proxy] = map[int]measurement{}
+		r[scenario][proxy] = map[sample]measurement{}
 	}
-	r[scenario][proxy][round] = m
+	r[scenario][proxy][at] = m
 }
 
 // column gathers one value of all rounds of a proxy.
@@ -37,30 +40,43 @@ func (r results) column(scenario, proxy string, f func(measurement) float64) []f
 type estimate struct{ mean, deviation float64 }
 
 // ratio is the geometric mean of the ratios inside the rounds, which is steadier
-// than the ratio of two means.
+// than the ratio of two means. With several starts it is the mean of theirs, and
+// their differences make the error: rounds of one start have much in common.
 func (r results) ratio(scenario, proxy, base string) (estimate, bool) {
-	var logs []float64
-	for round, m := range r[scenario][proxy] {
-		if b, ok := r[scenario][base][round]; ok && m.figure > 0 && b.figure > 0 {
-			logs = append(logs, math.Log(m.figure/b.figure))
+	logs := map[int][]float64{} // by start
+	for at, m := range r[scenario][proxy] {
+		if b, ok := r[scenario][base][at]; ok && m.figure > 0 && b.figure > 0 {
+			logs[at.start] = append(logs[at.start], math.Log(m.figure/b.figure))
 		}
 	}
-	if len(logs) == 0 {
+	var values []float64
+	for _, l := range logs {
+		if len(logs) == 1 {
+			values = l
+			break
+		}
+		values = append(values, mean(l))
+	}
+	if len(values) == 0 {
 		return estimate{}, false
 	}
-	n := float64(len(logs))
-	var mean, squares float64
-	for _, v := range logs {
-		mean += v / n
+	middle, squares, n := mean(values), 0.0, float64(len(values))
+	for _, v := range values {
+		squares += (v - middle) * (v - middle)
 	}
-	for _, v := range logs {
-		squares += (v - mean) * (v - mean)
-	}
-	e := estimate{mean: math.Exp(mean)}
+	e := estimate{mean: math.Exp(middle)}
 	if n > 1 {
 		e.deviation = e.mean * math.Sqrt(squares/(n-1)/n)
 	}
 	return e, true
+}
+
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float64(len(v))
 }
 
 func median(v []float64) float64 {
@@ -81,8 +97,8 @@ func report(w io.Writer, s settings, chosen []scenario, proxies []*proxy, absent
 	if s.netns {
 		where = "namespaces over veth"
 	}
-	fmt.Fprintf(w, "%d rounds of %v on %s, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
-		s.rounds, s.duration, where, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
+	fmt.Fprintf(w, "%d starts of %d rounds of %v on %s, interleaved; proxy on core %d, load and backends on core %d; %s, %s.\n",
+		s.starts, s.rounds, s.duration, where, s.proxyCPU, s.loadCPU, kernel(), runtime.Version())
 	for _, p := range proxies {
 		fmt.Fprintf(w, "%s: %s, %.1f MB before any traffic. ", p.name, p.version, float64(p.atRest)/1e6)
 	}
