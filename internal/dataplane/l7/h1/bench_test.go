@@ -37,3 +37,27 @@ func BenchmarkParseResponse(b *testing.B) {
 		out = r.AppendHead(out[:0], in, e)
 	}
 }
+
+// BenchmarkParseSmall is of a request and an answer as small as they come.
+func BenchmarkParseSmall(b *testing.B) {
+	in := []byte("GET /bench HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n")
+	out := make([]byte, 0, 4096)
+	request := &RequestEdits{ForwardedFor: []byte("192.0.2.1"), CountHops: true}
+	response := &ResponseEdits{Lines: []byte("Server: OpenSLB\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n")}
+	var r Request
+	var a Response
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Reset()
+		if done, err := r.Parse(in); !done || err != nil {
+			b.Fatal(done, err)
+		}
+		out = r.AppendHead(out[:0], in, request)
+		a.Reset()
+		if done, err := a.Parse(answer, Asked{}); !done || err != nil {
+			b.Fatal(done, err)
+		}
+		out = a.AppendHead(out[:0], answer, response)
+	}
+}

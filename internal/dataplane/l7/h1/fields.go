@@ -34,13 +34,12 @@ type head struct {
 	// Fields are the header lines in order.
 	Fields []Field
 
-	store   [40]Field // first room for Fields
-	first   int       // where the first header line starts
-	pos     int       // start of the line being parsed
-	scan    int       // next byte to look at, when inside a value
-	pending Field
-	inValue bool
-	end     int // size of the head when complete
+	store [40]Field // first room for Fields
+	first int       // where the first header line starts
+	pos   int       // start of the line being parsed
+	scan  int       // next byte to look at, of a line that is incomplete
+	colon int       // behind the name of a line whose value is incomplete; 0: there is none
+	end   int       // size of the head when complete
 }
 
 func (h *head) reset() {
@@ -48,7 +47,7 @@ func (h *head) reset() {
 		h.Fields = h.store[:0]
 	}
 	h.Fields = h.Fields[:0]
-	h.first, h.pos, h.scan, h.end, h.inValue = 0, 0, 0, 0, false
+	h.first, h.pos, h.scan, h.colon, h.end = 0, 0, 0, 0, 0
 }
 
 // begin sets the parser to the first header line.
@@ -89,8 +88,8 @@ func (h *head) Lookup(buf []byte, lower string) []byte {
 func (h *head) parseFields(buf []byte) (done bool, err error) {
 	n := len(buf)
 	for {
-		if !h.inValue {
-			pos := h.pos
+		pos, colon, from := h.pos, h.colon, h.scan
+		if colon == 0 {
 			if pos >= n {
 				return false, h.checkSize(n)
 			}
@@ -109,35 +108,31 @@ func (h *head) parseFields(buf []byte) (done bool, err error) {
 			case ' ', '\t':
 				return false, ErrFold
 			}
-			i := pos
-			for i < n && tchar[buf[i]] {
-				i++
+			colon = pos
+			for colon < n && tchar[buf[colon]] {
+				colon++
 			}
-			if i-pos > maxName {
+			if colon-pos > maxName {
 				return false, ErrFieldName
 			}
-			if i >= n {
+			if colon >= n {
 				return false, h.checkSize(n)
 			}
-			if buf[i] != ':' || i == pos {
-				return false, badName(buf[i])
+			if buf[colon] != ':' || colon == pos {
+				return false, badName(buf[colon])
 			}
-			h.pending = Field{Start: uint32(pos), NameEnd: uint32(i), ID: lookup(buf[pos:i])}
-			h.inValue, h.scan = true, i+1
+			from = colon + 1
 		}
-		i := endOfText(buf, h.scan)
-		h.scan = i
+		i := endOfText(buf, from)
 		if err := h.checkSize(i); err != nil {
 			return false, err
 		}
-		if i >= n {
+		if i+1 >= n && (i >= n || buf[i] == '\r') {
+			h.colon, h.scan = colon, i
 			return false, nil
 		}
 		switch buf[i] {
 		case '\r':
-			if i+1 >= n {
-				return false, nil
-			}
 			if buf[i+1] != '\n' {
 				return false, ErrBareCR
 			}
@@ -149,17 +144,31 @@ func (h *head) parseFields(buf []byte) (done bool, err error) {
 		if len(h.Fields) >= MaxFields {
 			return false, ErrTooManyFields
 		}
-		v, e := int(h.pending.NameEnd)+1, i
+		v, e := colon+1, i
 		for v < e && (buf[v] == ' ' || buf[v] == '\t') {
 			v++
 		}
 		for e > v && (buf[e-1] == ' ' || buf[e-1] == '\t') {
 			e--
 		}
-		h.pending.Value, h.pending.ValueEnd, h.pending.End = uint32(v), uint32(e), uint32(i+2)
-		h.Fields = append(h.Fields, h.pending)
-		h.pos, h.inValue = i+2, false
+		// Filled where it stays: a whole Field that was written piece by piece is slow
+		// to copy.
+		f := h.more()
+		f.Start, f.NameEnd, f.ID, f.nominated = uint32(pos), uint32(colon), lookup(buf[pos:colon]), false
+		f.Value, f.ValueEnd, f.End = uint32(v), uint32(e), uint32(i+2)
+		h.pos, h.colon = i+2, 0
 	}
+}
+
+// more makes Fields one longer and gives the new one, which holds anything.
+func (h *head) more() *Field {
+	n := len(h.Fields)
+	if n < cap(h.Fields) {
+		h.Fields = h.Fields[:n+1]
+	} else {
+		h.Fields = append(h.Fields, Field{})
+	}
+	return &h.Fields[n]
 }
 
 func (h *head) checkSize(pos int) error {

@@ -38,6 +38,7 @@ type Request struct {
 	path               uint32 // start of the path within an absolute target
 	authority, authEnd uint32 // of an absolute target; equal when there is none
 	host               int    // index of the Host field, -1
+	length             int    // index of the Content-Length field, -1
 	cookie             int    // index of the first Cookie field, -1
 	accept             int    // index of the first Accept-Encoding field, -1
 	forwarded          int    // number of X-Forwarded-For fields
@@ -57,7 +58,7 @@ const (
 func (r *Request) Reset() {
 	r.head.reset()
 	r.Minor, r.Body, r.BodyLength = 0, NoBody, 0
-	r.Hops, r.host, r.cookie, r.accept, r.forwarded = 0, -1, -1, -1, 0
+	r.Hops, r.host, r.length, r.cookie, r.accept, r.forwarded = 0, -1, -1, -1, -1, 0
 	r.Persistent, r.Expect100, r.WebSocket = false, false, false
 	r.stage = stageStart
 	r.methodStart, r.methodEnd, r.target, r.targetEnd, r.path = 0, 0, 0, 0, 0
@@ -228,6 +229,10 @@ func (r *Request) parseLine(buf []byte) (bool, error) {
 
 // checkVersion judges as much of "HTTP/1.x\r\n" as has come.
 func (r *Request) checkVersion(b []byte) error {
+	if string(b) == "HTTP/1.1\r\n" {
+		r.Minor = 1
+		return nil
+	}
 	const want = "HTTP/"
 	for i, c := range b {
 		switch i {
@@ -267,7 +272,7 @@ func (r *Request) checkVersion(b []byte) error {
 // settle draws the conclusions from the complete head.
 func (r *Request) settle(buf []byte) error {
 	var conn connOptions
-	length, coding, upgrade := -1, -1, -1
+	coding, upgrade := -1, -1
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch f.ID {
@@ -282,10 +287,10 @@ func (r *Request) settle(buf []byte) error {
 		case ContentLength:
 			// Equal copies might be merged (RFC 9110 8.6), but no honest client
 			// sends them.
-			if length >= 0 {
+			if r.length >= 0 {
 				return ErrLengthRepeated
 			}
-			length = i
+			r.length = i
 		case TransferEncoding:
 			if coding >= 0 {
 				return ErrCoding
@@ -320,7 +325,7 @@ func (r *Request) settle(buf []byte) error {
 	if err := r.checkHost(buf); err != nil {
 		return err
 	}
-	if err := r.frame(buf, length, coding); err != nil {
+	if err := r.frame(buf, coding); err != nil {
 		return err
 	}
 	switch string(r.Method(buf)) {
@@ -348,12 +353,12 @@ func (r *Request) settle(buf []byte) error {
 }
 
 // frame decides how the body ends (RFC 9112 6.3), refusing every doubt.
-func (r *Request) frame(buf []byte, length, coding int) error {
+func (r *Request) frame(buf []byte, coding int) error {
 	if coding >= 0 {
 		if r.Minor == 0 {
 			return ErrCodingVersion
 		}
-		if length >= 0 {
+		if r.length >= 0 {
 			return ErrTwoFramings
 		}
 		if !equalFold(r.Fields[coding].Text(buf), "chunked") {
@@ -362,8 +367,8 @@ func (r *Request) frame(buf []byte, length, coding int) error {
 		r.Body = Chunks
 		return nil
 	}
-	if length >= 0 {
-		n, ok := parseLength(r.Fields[length].Text(buf))
+	if r.length >= 0 {
+		n, ok := parseLength(r.Fields[r.length].Text(buf))
 		if !ok {
 			return ErrLength
 		}

@@ -68,6 +68,9 @@ func (r *Response) Reason(buf []byte) []byte { return buf[9 : r.first-2] }
 func (r *Response) parseLine(buf []byte) (bool, error) {
 	const prefix = "HTTP/1."
 	for i := 0; i < len(buf) && i < 13; i++ {
+		if i == 0 && len(buf) >= 13 && string(buf[:9]) == "HTTP/1.1 " {
+			i = 9
+		}
 		c := buf[i]
 		ok := false
 		switch i {

@@ -35,16 +35,16 @@ type RequestEdits struct {
 // what a server may say in HTTP/1.1, and its server connection is closed after
 // the answer.
 func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
-	drop := hopByHop | e.Drop | Of(ContentLength)
+	drop := hopByHop | e.Drop | 1<<ContentLength
 	if r.Minor == 0 {
-		drop |= Of(Expect)
+		drop |= 1 << Expect
 	}
 	joinFor := len(e.ForwardedFor) > 0
 	if joinFor {
-		drop |= Of(XForwardedFor)
+		drop |= 1 << XForwardedFor
 	}
 	if e.CountHops {
-		drop |= Of(SLBHops)
+		drop |= 1 << SLBHops
 	}
 	// Lines that stay are copied in runs; from is the start of the current run.
 	from := int(r.methodStart)
@@ -105,7 +105,7 @@ func (r *Request) AppendHead(dst, buf []byte, e *RequestEdits) []byte {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	case r.Body == Length:
 		dst = appendLength(dst, r.BodyLength)
-	case r.Find(ContentLength) != nil:
+	case r.length >= 0:
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
 	switch {
@@ -181,13 +181,13 @@ func (r *Response) AppendHead(dst, buf []byte, e *ResponseEdits) []byte {
 	interim := r.Status < 200
 	if interim {
 		drop &^= hidden // an interim answer is passed on as it came
-		drop |= Of(ContentLength)
+		drop |= 1 << ContentLength
 	}
 	if e.Chunked || r.Status == 204 {
-		drop |= Of(ContentLength)
+		drop |= 1 << ContentLength
 	}
 	if e.Gzip {
-		drop |= Of(ContentLength, AcceptRanges)
+		drop |= 1<<ContentLength | 1<<AcceptRanges
 	}
 	vary := e.Vary
 	dst = append(dst, "HTTP/1.1 "...)

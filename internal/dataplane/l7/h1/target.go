@@ -50,6 +50,9 @@ func (r *Request) checkTarget(buf []byte) error {
 // one without two digits or take it as it stands, and some end the path at an
 // encoded NUL: what rules were compared with would be another path.
 func validEscapes(t []byte) bool {
+	if bytes.IndexByte(t, '%') < 0 {
+		return true
+	}
 	if q := bytes.IndexByte(t, '?'); q >= 0 {
 		t = t[:q]
 	}
