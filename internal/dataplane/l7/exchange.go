@@ -279,5 +279,7 @@ func (c *conn) endRecord(up *upload) {
 			w.rec.read = w.rec.replied // it was waited for until then
 		}
 	}
-	w.rec.finished(c.shard, loop.Clock())
+	if w.rec.wanted() {
+		w.rec.finished(c.shard, loop.Clock())
+	}
 }

@@ -24,6 +24,7 @@ type loopClient struct {
 	began    int64 // when a head had begun that had to be waited for; 0: none had
 	rttAt    int64 // when rtt was looked up
 	peer     netip.AddrPort
+	text     peerText // of peer
 	key      uint64
 	w        *work         // bytes that wait for others, or for the request under way
 	x        *loopExchange // the request under way

@@ -1,7 +1,6 @@
 package l7
 
 import (
-	"strconv"
 	"syscall"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
@@ -12,13 +11,20 @@ import (
 // loopExchange is a request under way and its answer, from the moment the head
 // is read until the client has all of the answer.
 type loopExchange struct {
+	underWay
+	plan  policy.Plan
+	rec   record
+	tried [maxConnectTries]*member // the first nTried count
+}
+
+// underWay is what of an exchange begins as zero with every request. It is kept
+// apart from what is large and need not.
+type underWay struct {
 	body
-	r    *reactor
-	c    *loopClient
-	s    *loopServer // nil: none asked now
-	m    *member     // acquired; nil: none
-	plan policy.Plan
-	rec  record
+	r *reactor
+	c *loopClient
+	s *loopServer // nil: none asked now
+	m *member     // acquired; nil: none
 
 	out  []byte // what goes to the server
 	sent int    // bytes of out
@@ -42,7 +48,6 @@ type loopExchange struct {
 	keep     bool // the client connection goes on after the answer
 	interim  int
 	nTried   int
-	tried    [maxConnectTries]*member
 
 	// b holds the beginning of the server's answer up to have, or what the client
 	// has not taken yet, at [from:to].
@@ -73,25 +78,23 @@ func (c *loopClient) begin(req *h1.Request, in []byte) {
 		return
 	}
 	view := newView(req, in, c.peer, c.key)
-	plan := s.Decide(&view)
+	plan := &x.plan
+	*plan = s.Decide(&view)
 	if plan.Action != policy.Forward {
 		a := answer{status: plan.Status}
 		if plan.Action == policy.Redirect {
-			x.out = s.appendLocation(x.out[:0], &view, &plan)
+			x.out = s.appendLocation(x.out[:0], &view, plan)
 			a.location = x.out
 		}
 		x.answerLocally(&a)
 		return
 	}
-	r.text = c.peer.Addr().AppendTo(r.text[:0])
-	n := len(r.text)
-	r.text = strconv.AppendUint(r.text, uint64(c.peer.Port()), 10)
-	s.editRequest(&r.edits, &plan, r.text[:n], r.text[n:])
+	peer, port := c.text.of(c.peer, &r.text)
+	s.editRequest(&r.edits, plan, peer, port)
 	r.outgoing.edit(&r.edits)
 	x.out = req.AppendHead(x.out[:0], in, &r.edits)
-	x.rec.forwards(&plan, len(x.out))
+	x.rec.forwards(plan, len(x.out))
 	x.out = append(x.out, in[req.Len():]...)
-	x.plan = plan
 	x.replayable = req.Body == h1.NoBody && req.Idempotent(in)
 
 	m := plan.Pick()

@@ -47,26 +47,33 @@ func (k *loopKept) take(m *member, since int64) *loopServer {
 	return s
 }
 
+// home gives the list for connections to m. As long as there are lists they are
+// swept.
+func (k *loopKept) home(m *member) *lane {
+	l := k.members[m]
+	if l == nil {
+		l = new(lane)
+		k.members[m] = l
+		if !k.timer.Armed() {
+			k.r.loop.Arm(&k.timer, keptSweep)
+		}
+	}
+	return l
+}
+
 // put keeps a connection for later or closes it.
 func (k *loopKept) put(s *loopServer) {
 	if k.closed || !s.member.Usable() {
 		s.close()
 		return
 	}
-	l := k.members[s.member]
-	if l == nil {
-		l = new(lane)
-		k.members[s.member] = l
-	}
+	l := s.home
 	if l.n >= keptPerShard {
 		s.close()
 		return
 	}
 	s.since = k.r.loop.Now()
 	l.add(s)
-	if !k.timer.Armed() {
-		k.r.loop.Arm(&k.timer, keptSweep)
-	}
 }
 
 func (l *lane) add(s *loopServer) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openslb/openslb/internal/dataplane/l7/h1"
+	"github.com/openslb/openslb/internal/dataplane/l7/policy"
 	"github.com/openslb/openslb/internal/dataplane/loop"
 )
 
@@ -165,7 +166,9 @@ func (r *reactor) freeExchange(x *loopExchange) {
 		out = nil
 	}
 	x.rec.shrink()
-	*x = loopExchange{out: out, rec: record{line: x.rec.line}}
+	clear(x.tried[:x.nTried])
+	x.underWay, x.plan = underWay{out: out}, policy.Plan{}
+	x.rec.log, x.rec.span = nil, nil
 	if len(r.idle) < maxIdleExchanges {
 		r.idle = append(r.idle, x)
 	}

@@ -22,7 +22,8 @@ type loopServer struct {
 	watching   bool // events of being writable are waited for
 	queued     bool // will be called again in the next turn
 
-	lane       *lane // that it is in; nil: none
+	home       *lane // of member
+	lane       *lane // home while it is in it; nil: not
 	prev, next *loopServer
 }
 
@@ -39,7 +40,7 @@ func (r *reactor) dial(m *member, p []byte) (s *loopServer, sent int) {
 	}
 	sock.Tune(fd)
 	s = r.servers.Get()
-	*s = loopServer{r: r, member: m, fd: int32(fd), connecting: true}
+	*s = loopServer{r: r, member: m, home: r.kept.home(m), fd: int32(fd), connecting: true}
 	if sent, errno = s.greet(p); errno == 0 {
 		s.connecting = false
 	} else if errno != syscall.EAGAIN {

@@ -19,6 +19,13 @@ import (
 //
 // Times are those of loop.Clock.
 type record struct {
+	noted
+	tries [maxConnectTries + 1]try // the first n count
+}
+
+// noted is a record without its tries, which are many and of which one counts
+// mostly.
+type noted struct {
 	began, read int64 // the first byte, the whole head; with an upload, its end
 	length      int64 // of the request, with its body
 	out         int64 // bytes sent to the client
@@ -29,8 +36,7 @@ type record struct {
 	left        bool  // the client had gone before the answer
 	whole       bool  // the client got all of the answer
 	rtt         uint32
-	n           int
-	tries       [maxConnectTries + 1]try
+	n           int // tries
 
 	log  *requestLog // nil: not logged
 	line []byte      // what the log says of the request
@@ -51,7 +57,7 @@ type try struct {
 
 // begin starts a record. The line's memory is used again.
 func (r *record) begin(began, read, length int64) {
-	*r = record{began: began, read: read, length: length, line: r.line[:0]}
+	r.noted = noted{began: began, read: read, length: length, line: r.line[:0]}
 }
 
 // shrink gives back the memory of an unusually long line.
@@ -111,6 +117,9 @@ func (r *record) look(fd int) {
 		r.left = !open
 	}
 }
+
+// wanted tells whether anybody wants to know what is noted.
+func (r *record) wanted() bool { return r.log != nil || r.span != nil }
 
 // finished ends the record of a request that is over, writes its line if it is
 // logged, and hands its span over if there is one. The shard is a number that

@@ -73,7 +73,9 @@ func (r *relay) start(b *block, at, have int, head []byte, reusable bool) error 
 	r.c.count.answered(status, status)
 	rec.passed(status, len(head), now)
 	rec.look(r.c.front().fd)
-	r.serverDone()
+	if r.done {
+		r.serverDone(now)
+	}
 	r.blameless()
 	if r.done && reusable {
 		r.c.release(r.u)
@@ -119,13 +121,10 @@ func (r *relay) finish(err error, reusable *bool) error {
 	return err
 }
 
-// serverDone notes how long the server took, once it has said all.
-func (r *relay) serverDone() {
-	if r.done {
-		now := loop.Clock()
-		r.c.count.upstream.took(now - r.c.began)
-		r.c.w.rec.endTry(now)
-	}
+// serverDone notes how long the server took. It has said all.
+func (r *relay) serverDone(now int64) {
+	r.c.count.upstream.took(now - r.c.began)
+	r.c.w.rec.endTry(now)
 }
 
 // pass moves one block of body.
@@ -146,7 +145,7 @@ func (r *relay) pass(reusable *bool) error {
 	r.blameless()
 	if err == io.EOF && r.framing == h1.UntilClose {
 		r.done = true
-		r.serverDone()
+		r.serverDone(loop.Clock())
 		if r.zip != nil {
 			return r.passCompressed(nil)
 		}
@@ -159,7 +158,9 @@ func (r *relay) pass(reusable *bool) error {
 		return err
 	}
 	from, to, err := r.take(b, headRoom, n, reusable)
-	r.serverDone()
+	if r.done {
+		r.serverDone(loop.Clock())
+	}
 	switch {
 	case err != nil:
 	case r.zip != nil:
