@@ -95,7 +95,7 @@ bench: build ## cost beside HAProxy and nginx in one run, see docs/benchmarks.md
 
 # To be renewed when a hot path has changed much. An old profile still serves: the
 # compiler finds functions by name, and passes over what is gone.
-PROFILED := l7-keepalive,l7-serving,l7-16k,l7-newconn,l7-steady,https-keepalive,https-full,http2,tcp-newconn,tcp-exchange,udp-exchange
+PROFILED := l7-keepalive,l7-serving,l7-16k,l7-newconn,l7-steady,https-keepalive,https-serving,https-full,http2,tcp-newconn,tcp-exchange,udp-exchange
 
 .PHONY: profile
 profile: build ## renew the profile that builds go by, in some eight minutes of load
