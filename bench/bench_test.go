@@ -151,6 +151,11 @@ func TestReport(t *testing.T) {
 	if v, _ := r.ratio("l7-steady", "openslb", "nginx"); math.Abs(v.mean-4) > 1e-9 || math.Abs(v.deviation-4*math.Ln2) > 1e-9 {
 		t.Errorf("ratio over two starts: %+v", v)
 	}
+	r.add("l7-1k", "openslb", sample{}, measurement{figure: 1})
+	r.add("l7-1k", "nginx", sample{}, measurement{figure: 2})
+	if v, _ := r.ratio("l7-1k", "openslb", "nginx"); v.String() != "0.500" {
+		t.Errorf("ratio of a single round: %v", v)
+	}
 	var out strings.Builder
 	report(&out, settings{rounds: 3}, scenarios[:1], []*proxy{{name: "openslb"}, {name: "nginx"}}, []string{"haproxy: not installed"}, r)
 	for _, want := range []string{"| l7-keepalive | openslb | 12.0 CPU µs/request | 10.0–20.0 | 3.00 | – | 0.500 ± 0.000 | 1000 | 50 % | 0 % |", "Left out: haproxy: not installed."} {

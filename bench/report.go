@@ -36,8 +36,15 @@ func (r results) column(scenario, proxy string, f func(measurement) float64) []f
 	return out
 }
 
-// estimate is a mean with its standard error.
+// estimate is a mean with its standard error, which is NaN for a single value.
 type estimate struct{ mean, deviation float64 }
+
+func (e estimate) String() string {
+	if math.IsNaN(e.deviation) {
+		return fmt.Sprintf("%.3f", e.mean)
+	}
+	return fmt.Sprintf("%.3f ± %.3f", e.mean, e.deviation)
+}
 
 // ratio is the geometric mean of the ratios inside the rounds, which is steadier
 // than the ratio of two means. With several starts it is the mean of theirs, and
@@ -65,9 +72,7 @@ func (r results) ratio(scenario, proxy, base string) (estimate, bool) {
 		squares += (v - middle) * (v - middle)
 	}
 	e := estimate{mean: math.Exp(middle)}
-	if n > 1 {
-		e.deviation = e.mean * math.Sqrt(squares/(n-1)/n)
-	}
+	e.deviation = e.mean * math.Sqrt(squares/(n-1)/n) // 0/0 for a single value
 	return e, true
 }
 
@@ -141,7 +146,7 @@ func (r results) ratioTexts(scenario, proxy string, bases []string) string {
 	for _, base := range bases {
 		cell := "–"
 		if v, ok := r.ratio(scenario, proxy, base); ok && proxy != base {
-			cell = fmt.Sprintf("%.3f ± %.3f", v.mean, v.deviation)
+			cell = v.String()
 		}
 		cells = append(cells, cell)
 	}
