@@ -79,15 +79,35 @@ func equalFold(b []byte, lower string) bool {
 		return false
 	}
 	for i := 0; i < len(b); i++ {
-		c := b[i]
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
+		if fold(b[i]) != lower[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// equalDash is equalFold with '_' taken for '-'.
+func equalDash(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if c == '_' {
+			c = '-'
+		}
+		if fold(c) != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// fold gives a letter in lower case and any other byte as it is.
+func fold(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
 }
 
 // IsNamed tells whether a header name is the given one, without regard to case.
@@ -99,14 +119,7 @@ func sameFold(a, b []byte) bool {
 		return false
 	}
 	for i := range a {
-		x, y := a[i], b[i]
-		if 'A' <= x && x <= 'Z' {
-			x |= 0x20
-		}
-		if 'A' <= y && y <= 'Z' {
-			y |= 0x20
-		}
-		if x != y {
+		if fold(a[i]) != fold(b[i]) {
 			return false
 		}
 	}

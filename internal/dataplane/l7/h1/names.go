@@ -1,9 +1,6 @@
 package h1
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // known are the names with an ID. In those of the headers that the proxy vouches
 // for, '_' counts as '-', since CGI-like servers cannot tell the two apart:
@@ -103,7 +100,8 @@ func lookup(name []byte) ID {
 	return Other
 }
 
-// lookupDashed is lookup with '_' taken for '-', and only for names that have it.
+// lookupDashed is lookup with '_' taken for '-', for a name that is not known
+// without that.
 func lookupDashed(name []byte) ID {
 	var room [64]byte
 	dashed := room[:copy(room[:], name)]
@@ -113,7 +111,7 @@ func lookupDashed(name []byte) ID {
 		}
 	}
 	first, last := ends(dashed)
-	if i := find(dashed, first, last); i >= 0 && !bytes.Equal(dashed, name) {
+	if i := find(dashed, first, last); i >= 0 {
 		return known[i].dashed
 	}
 	return Other
@@ -161,24 +159,4 @@ func hasUnderscore(word uint64) bool {
 func nameHash(first, last uint64) uint {
 	const a, b = 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f // odd, and of no pattern
 	return uint((first*a ^ last*b) >> (64 - nameBits))
-}
-
-// equalDash is equalFold with '_' taken for '-'.
-func equalDash(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i := 0; i < len(b); i++ {
-		c := b[i]
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if c == '_' {
-			c = '-'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

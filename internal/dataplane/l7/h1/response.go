@@ -67,10 +67,11 @@ func (r *Response) Reason(buf []byte) []byte { return buf[9 : r.first-2] }
 // parseLine reads "HTTP/1.x nnn[ reason]" and its CRLF.
 func (r *Response) parseLine(buf []byte) (bool, error) {
 	const prefix = "HTTP/1."
-	for i := 0; i < len(buf) && i < 13; i++ {
-		if i == 0 && len(buf) >= 13 && string(buf[:9]) == "HTTP/1.1 " {
-			i = 9
-		}
+	usual := 0 // how much of it is as mostly
+	if len(buf) >= 9 && string(buf[:9]) == "HTTP/1.1 " {
+		usual = 9
+	}
+	for i := usual; i < len(buf) && i < 13; i++ {
 		c := buf[i]
 		ok := false
 		switch i {
